@@ -1,0 +1,63 @@
+import { showSize } from "../lib/bytes/numbers.ts";
+import type { ProgressEvent } from "../lib/progress.ts";
+
+export interface ProgressRenderer {
+  report(event: ProgressEvent): void;
+  end(): void;
+}
+
+interface ErrorStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** A redrawn line on a terminal, one plain line a step in a pipe. */
+export function createProgressRenderer(stream: ErrorStream, now: () => number): ProgressRenderer {
+  return stream.isTTY === true ? terminalRenderer(stream, now) : plainRenderer(stream);
+}
+
+function plainRenderer(stream: ErrorStream): ProgressRenderer {
+  let last = "";
+  return {
+    report(event) {
+      if (event.text === last) return;
+      last = event.text;
+      stream.write(`${event.text}\n`);
+    },
+    end() {},
+  };
+}
+
+/** Redraws at most this often. */
+const FRAME_MS = 80;
+
+function terminalRenderer(stream: ErrorStream, now: () => number): ProgressRenderer {
+  let drawnAt = 0;
+  let open = "";
+  const draw = (line: string) => stream.write(`\r\u001b[K${line.slice(0, (stream.columns ?? 80) - 1)}`);
+  return {
+    report(event) {
+      const line = progressLine(event);
+      const sameStep = open === event.text;
+      if (open !== "" && !sameStep) stream.write("\n");
+      if (!sameStep || now() - drawnAt >= FRAME_MS || event.done === event.total) {
+        draw(line);
+        drawnAt = now();
+      }
+      open = event.text;
+    },
+    end() {
+      if (open !== "") stream.write("\n");
+      open = "";
+    },
+  };
+}
+
+function progressLine({ text, done, total, unit }: ProgressEvent): string {
+  if (done === undefined) return text;
+  const amount = (value: number) => (unit === "bytes" ? showSize(value) : String(value));
+  if (total === undefined || total === 0) return `${text}  ${amount(done)}`;
+  const percent = Math.floor((100 * Math.min(done, total)) / total);
+  return `${text}  ${String(percent).padStart(3)} %  ${amount(done)} of ${amount(total)}`;
+}
