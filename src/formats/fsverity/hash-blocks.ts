@@ -5,7 +5,7 @@ import { VERITY_BLOCK_SIZE } from "./layout.ts";
 /**
  * Hashes each 4096-byte block of `data`, the last one filled up with zeros, and stores the hashes side by side.
  *
- * Both arrays may lie on a `SharedArrayBuffer`. Asking for the hash as a latin1 string and writing that costs no
+ * Both arrays may lie on a `SharedArrayBuffer`. Asking for the hash as a latin1 ("binary") string and writing that costs no
  * allocation outside V8's young heap: 1.2 GiB/s against 0.9 GiB/s with `Buffer` results (SHA-256, one core).
  *
  * @returns bytes written to `into`
@@ -21,13 +21,13 @@ export function hashBlocks(data: Uint8Array, algorithm: VerityAlgorithm, into: U
   let at = intoOffset;
   let from = 0;
   for (; from + VERITY_BLOCK_SIZE <= data.length; from += VERITY_BLOCK_SIZE) {
-    hashes.latin1Write(hash(algorithm, data.subarray(from, from + VERITY_BLOCK_SIZE), "latin1"), at, digestSize);
+    hashes.write(hash(algorithm, data.subarray(from, from + VERITY_BLOCK_SIZE), "binary"), at, digestSize, "latin1");
     at += digestSize;
   }
   if (from < data.length) {
     const last = new Uint8Array(VERITY_BLOCK_SIZE);
     last.set(data.subarray(from));
-    hashes.latin1Write(hash(algorithm, last, "latin1"), at, digestSize);
+    hashes.write(hash(algorithm, last, "binary"), at, digestSize, "latin1");
   }
   return size;
 }
