@@ -6,8 +6,9 @@
 import type { ImageConfig } from "../../formats/oci/config.ts";
 import type { BlobDigest } from "../../formats/oci/digest.ts";
 import type { Manifest } from "../../formats/oci/manifest.ts";
+import type { Compression } from "../../formats/oci/media-types.ts";
 
-export type Compression = "none" | "gzip" | "zstd";
+export type { Compression };
 
 /** Part of a local file; lets hashing workers read by position instead of being fed. */
 export interface FileRange {
