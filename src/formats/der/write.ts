@@ -84,6 +84,12 @@ export function utf8String(text: string): Uint8Array {
   return tagged(TAG.UTF8_STRING, Buffer.from(text, "utf8"));
 }
 
+/** @throws {RangeError} when `text` has a character outside X.680 Table 10 */
+export function printableString(text: string): Uint8Array {
+  if (!/^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text)) throw new RangeError("text is not a PrintableString");
+  return tagged(TAG.PRINTABLE_STRING, Buffer.from(text, "latin1"));
+}
+
 /** UTCTime up to 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5, RFC 5652 §11.3); fractions are cut. */
 export function time(date: Date): Uint8Array {
   const year = date.getUTCFullYear();
