@@ -1,0 +1,85 @@
+#!/bin/sh
+# Turns an installed Debian root file system into the tree of a bootable container image. Runs inside that root, as
+# its last change, with /proc mounted; the files of files/ are in place already, SOURCE_DATE_EPOCH is set.
+#
+# What it leaves: kernel and initial RAM file system under /usr/lib/modules, an empty /boot, the package database
+# under /usr, top-level directories that users write to as links into /var, and in /var nothing but what
+# systemd-tmpfiles would create there.
+set -eu
+umask 022
+export LC_ALL=C.UTF-8
+
+fail() {
+	echo "finish.sh: $*" >&2
+	exit 1
+}
+
+# --- Kernel -----------------------------------------------------------------------------------------------------
+cd /usr/lib/modules
+set -- *
+[ $# -eq 1 ] && [ -e "/boot/vmlinuz-$1" ] || fail "expected one kernel, found: $*"
+kver=$1
+initramfs=/usr/lib/modules/$kver/initramfs.img
+mkinitramfs -o "$initramfs" "$kver"
+chmod 0644 "$initramfs"
+lsinitramfs "$initramfs" >/run/initramfs.list
+for needed in scripts/composefs conf/composefs usr/bin/fsverity "usr/lib/modules/$kver/kernel/fs/erofs/erofs.ko.*" \
+	"usr/lib/modules/$kver/kernel/fs/overlayfs/overlay.ko.*"; do
+	grep -qx "$needed" /run/initramfs.list || fail "the initial RAM file system has no $needed"
+done
+mv "/boot/vmlinuz-$kver" "$kver/vmlinuz"
+mv "/boot/config-$kver" "$kver/config"
+cd /
+find /boot -mindepth 1 -delete
+# Debian names them after /boot, and for the version before.
+rm -f /vmlinuz /vmlinuz.old /initrd.img /initrd.img.old
+
+# --- Package state ----------------------------------------------------------------------------------------------
+# /var is filled once, when a machine is installed: what describes the packages of /usr has to change with /usr.
+mkdir -p /usr/lib/sysimage
+for state in dpkg pam ucf; do
+	[ -d "/var/lib/$state" ] || continue
+	mv "/var/lib/$state" "/usr/lib/sysimage/$state"
+	ln -s "../../usr/lib/sysimage/$state" "/var/lib/$state"
+	echo "L /var/lib/$state - - - - ../../usr/lib/sysimage/$state" >>/usr/lib/tmpfiles.d/sealed-image.conf
+done
+# Locks and the state before the last change are no part of the image.
+rm -f /usr/lib/sysimage/dpkg/*-old /usr/lib/sysimage/dpkg/lock*
+rm -rf /usr/lib/sysimage/dpkg/updates/* /usr/lib/sysimage/dpkg/tmp.ci
+
+# --- Top level --------------------------------------------------------------------------------------------------
+for link in home:var/home root:var/roothome srv:var/srv opt:var/opt mnt:var/mnt usr/local:../var/usrlocal \
+	ostree:sysroot/ostree; do
+	rm -rf "/${link%%:*}"
+	ln -s "${link#*:}" "/${link%%:*}"
+done
+mkdir -p /sysroot
+[ ! -f /etc/default/useradd ] || sed -i 's|^#* *HOME=.*|HOME=/var/home|' /etc/default/useradd
+[ ! -f /etc/adduser.conf ] || sed -i 's|^#* *DHOME=.*|DHOME=/var/home|' /etc/adduser.conf
+
+# --- /etc -------------------------------------------------------------------------------------------------------
+# The build machine's name, addresses and disks, and the backups of account files.
+rm -f /etc/hostname /etc/resolv.conf /etc/fstab /etc/mtab /etc/.pwd.lock /etc/.resolv.conf.systemd-resolved.bak
+rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
+echo uninitialized >/etc/machine-id
+# /etc belongs to this /usr: without the stamp the first boot would build caches that are here already.
+: >/etc/.updated
+
+# --- /var -------------------------------------------------------------------------------------------------------
+# Directories and links that packages own are declared to systemd-tmpfiles unless somebody declares them already.
+packaged=/usr/lib/tmpfiles.d/sealed-image-packages.conf
+find /var -mindepth 1 \( -type d -printf 'd %p %#m %u %g -\n' -o -type l -printf 'L %p - - - - %l\n' \) |
+	sort -k2,2 >/run/var.list
+find /var -mindepth 1 -delete
+systemd-tmpfiles --create --prefix=/var >/dev/null
+while read -r type path rest; do
+	case "$path" in
+	/var/cache/ldconfig | /var/lib/systemd/deb-systemd-* | /var/lib/apt/lists/* | *' '*) ;;
+	*) [ -e "$path" ] || [ -L "$path" ] || echo "$type $path $rest" >>"$packaged" ;;
+	esac
+done </run/var.list
+systemd-tmpfiles --create --prefix=/var >/dev/null
+find /var ! -type d ! -type l -delete
+
+# --- Directories that the running system fills ------------------------------------------------------------------
+find /run /tmp -xdev -mindepth 1 -delete
