@@ -1,0 +1,83 @@
+import { bytesToByteString } from "../../lib/bytes/byte-string.ts";
+import { FormatError, quote } from "../../lib/errors.ts";
+import type { TarField } from "./layout.ts";
+
+const ZERO = 0x30;
+const SPACE = 0x20;
+const U64_MAX = 2n ** 64n - 1n;
+
+/** Where a number stands, for refusals. */
+export interface Place {
+  readonly what: string;
+  /** Of the header, in the archive. */
+  readonly offset: number;
+}
+
+/**
+ * Reads a numeric header field: octal digits up to NUL with blanks around them, or GNU base-256 when the top bit is
+ * set. A blank field is 0.
+ *
+ * @returns a `number` up to 2^53 - 1, a `bigint` above: almost every field is small, and the reader is hot
+ * @throws {FormatError} `tar.number.malformed`, `tar.number.negative`, `tar.number.too-large`
+ */
+export function parseNumber(block: Uint8Array, field: TarField, place: Place): number | bigint {
+  const [from, size] = field;
+  const end = from + size;
+  if ((block[from] as number) & 0x80) return parseBase256(block, field, place);
+  let at = from;
+  while (at < end && isBlank(block[at] as number)) at++;
+  let value = 0;
+  for (; at < end; at++) {
+    const digit = (block[at] as number) - ZERO;
+    if (digit < 0 || digit > 7) break;
+    value = value * 8 + digit; // at most 12 digits, 2^36
+  }
+  while (at < end && isBlank(block[at] as number)) at++;
+  if (at < end && block[at] !== 0) {
+    const found = quote(bytesToByteString(block.subarray(from, end)));
+    throw new FormatError("tar.number.malformed", { ...within(place, from), expected: "octal digits", found });
+  }
+  return value;
+}
+
+function parseBase256(block: Uint8Array, [from, size]: TarField, place: Place): number | bigint {
+  const first = block[from] as number;
+  if (first & 0x40) {
+    throw new FormatError("tar.number.negative", {
+      ...within(place, from),
+      expected: "0 or more",
+      found: "a negative number",
+    });
+  }
+  let value = BigInt(first & 0x3f);
+  for (const byte of block.subarray(from + 1, from + size)) value = (value << 8n) | BigInt(byte);
+  return narrow(value, within(place, from));
+}
+
+/** One plus sign passes, as in the integer parser of composefs-rs. */
+export const DECIMAL = /^\+?\d+$/;
+
+/**
+ * Reads a decimal PAX value.
+ *
+ * @throws {FormatError} `tar.number.malformed` (also for negative ones), `tar.number.too-large`
+ */
+export function parseDecimal(text: string, place: Place): number | bigint {
+  if (!DECIMAL.test(text)) {
+    throw new FormatError("tar.number.malformed", { ...place, expected: "decimal digits", found: quote(text) });
+  }
+  return text.length < 16 ? Number(text) : narrow(BigInt(text.replace("+", "")), place);
+}
+
+function narrow(value: bigint, place: Place): number | bigint {
+  if (value > U64_MAX) {
+    throw new FormatError("tar.number.too-large", { ...place, expected: "at most 2^64 - 1", found: String(value) });
+  }
+  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+}
+
+const within = (place: Place, fieldOffset: number): Place => ({ ...place, offset: place.offset + fieldOffset });
+
+function isBlank(byte: number): boolean {
+  return byte === SPACE || (byte >= 0x09 && byte <= 0x0d);
+}
