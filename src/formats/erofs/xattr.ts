@@ -1,0 +1,113 @@
+/** Extended attributes as an image stores them: split names, and which entries are shared. */
+import { type ByteString, byteStringToBytes, showByteString } from "../../lib/bytes/byte-string.ts";
+import { FormatError } from "../../lib/errors.ts";
+import { XATTR_ENTRY_SIZE, XATTR_FILTER_SEED, XATTR_PREFIXES } from "./layout.ts";
+import { xxh32 } from "./xxh32.ts";
+
+/** Format limits: the width of the fields of an entry. */
+const SUFFIX_MAX = 255;
+const VALUE_MAX = 65_535;
+
+const LUSTRE_INDEX = 5;
+
+export interface XattrName {
+  readonly full: ByteString;
+  /** Place of the prefix in XATTR_PREFIXES. */
+  readonly index: number;
+  /** What an entry stores of the name; may be empty. */
+  readonly suffix: ByteString;
+  /** The bit that the name clears in an inode's name filter. */
+  readonly filterBit: number;
+}
+
+/** One name and value of an image. Equal ones are one object: that is how sharing is found. */
+export interface Xattr {
+  readonly name: XattrName;
+  readonly value: ByteString;
+  /** Bytes of the entry with its padding. */
+  readonly size: number;
+  /** How many list entries have it, and its place in the shared table; both set when an image is planned. */
+  uses: number;
+  sharedOffset: number;
+}
+
+/** The names and values of one image. */
+export class XattrPool {
+  readonly #lustrePrefix: boolean;
+  readonly #names = new Map<ByteString, { readonly name: XattrName; readonly values: Map<ByteString, Xattr> }>();
+
+  /** @param options whether names that start with `lustre.` use that prefix or none */
+  constructor({ lustrePrefix }: { readonly lustrePrefix: boolean }) {
+    this.#lustrePrefix = lustrePrefix;
+  }
+
+  /**
+   * @throws {FormatError} `erofs.xattr.name-length`, `erofs.xattr.value-size`
+   */
+  get(full: ByteString, value: ByteString): Xattr {
+    const { name, values } = this.#name(full);
+    const known = values.get(value);
+    if (known !== undefined) return known;
+    const added = makeXattr(name, value);
+    values.set(value, added);
+    return added;
+  }
+
+  /** An entry that the caller knows to be the only one of this name and value, or keeps itself. */
+  unique(full: ByteString, value: ByteString): Xattr {
+    return makeXattr(this.#name(full).name, value);
+  }
+
+  #name(full: ByteString): { readonly name: XattrName; readonly values: Map<ByteString, Xattr> } {
+    let known = this.#names.get(full);
+    if (known === undefined) {
+      known = { name: splitXattrName(full, this.#lustrePrefix), values: new Map() };
+      this.#names.set(full, known);
+    }
+    return known;
+  }
+}
+
+function makeXattr(name: XattrName, value: ByteString): Xattr {
+  if (value.length > VALUE_MAX) {
+    throw new FormatError("erofs.xattr.value-size", {
+      what: `value of xattr "${showByteString(name.full)}"`,
+      expected: `at most ${VALUE_MAX} bytes`,
+      found: String(value.length),
+    });
+  }
+  const size = (XATTR_ENTRY_SIZE + name.suffix.length + value.length + 3) & ~3;
+  return { name, value, size, uses: 0, sharedOffset: 0 };
+}
+
+function splitXattrName(full: ByteString, lustrePrefix: boolean): XattrName {
+  // No prefix starts another one, so the order of the search does not matter.
+  const found = XATTR_PREFIXES.findIndex((prefix, at) => at > 0 && full.startsWith(prefix));
+  const index = found === -1 || (found === LUSTRE_INDEX && !lustrePrefix) ? 0 : found;
+  const suffix = full.slice((XATTR_PREFIXES[index] as string).length) as ByteString;
+  if (full.length === 0 || suffix.length > SUFFIX_MAX) {
+    throw new FormatError("erofs.xattr.name-length", {
+      what: `xattr name "${showByteString(full.slice(0, 80) as ByteString)}"`,
+      expected: `1 to ${SUFFIX_MAX} bytes after its prefix`,
+      found: String(suffix.length),
+    });
+  }
+  const filterBit = 1 << (xxh32(byteStringToBytes(suffix), XATTR_FILTER_SEED + index) % 32);
+  return { full, index, suffix, filterBit };
+}
+
+function compareValues(a: ByteString, b: ByteString): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Order of V0 and V1: full name, then length of the value, then the value. */
+export function compareByFullName(a: Xattr, b: Xattr): number {
+  if (a.name !== b.name) return a.name.full < b.name.full ? -1 : 1;
+  return a.value.length - b.value.length || compareValues(a.value, b.value);
+}
+
+/** Order of V2's shared table: prefix, rest of the name, value. */
+export function compareByStoredName(a: Xattr, b: Xattr): number {
+  if (a.name !== b.name) return a.name.index - b.name.index || (a.name.suffix < b.name.suffix ? -1 : 1);
+  return compareValues(a.value, b.value);
+}

@@ -1,0 +1,362 @@
+/**
+ * From a tree to the list of inodes of an image: stubs, whiteouts, escaped attributes, order, link counts.
+ *
+ * @see composefs specification, sections 6.5 to 6.7
+ */
+import {
+  compareByFullName,
+  type ErofsContent,
+  type ErofsInode,
+  layoutRules,
+  MODE_TYPE,
+  type Xattr,
+  XattrPool,
+} from "../../formats/erofs/index.ts";
+import { VERITY_ALGORITHMS } from "../../formats/fsverity/index.ts";
+import { type ByteString, bytesToByteString, showByteString } from "../../lib/bytes/byte-string.ts";
+import { FormatError, PolicyError } from "../../lib/errors.ts";
+import type { Tree, TreeNode } from "../tree/tree.ts";
+import { type Content, type Directory, isWhiteout, type Leaf, type Metadata, sortedEntries } from "../tree/tree.ts";
+import type { ComposefsFormat } from "./format.ts";
+import * as overlay from "./overlay.ts";
+
+/** Limit of Linux (PATH_MAX without the terminator), and of libcomposefs. */
+const SYMLINK_MAX = 4095;
+/** The largest file that libcomposefs can describe: 1024 chunks of 2^43 bytes. */
+const FILE_SIZE_MAX = 2n ** 53n;
+
+/**
+ * Lists the inodes of the image of a tree, in stored order.
+ *
+ * @throws {FormatError} when the tree has something an image cannot hold: `composefs.name.malformed`,
+ *   `composefs.symlink.target-length`, `composefs.file.size`
+ * @throws {PolicyError} `composefs.digest.missing`, `composefs.whiteout.hard-linked`
+ */
+export function listInodes(tree: Tree, format: ComposefsFormat): ErofsInode[] {
+  const list = new InodeList(tree, format);
+  list.walk();
+  return format.version === 2 ? list.depthFirst : list.breadthFirst();
+}
+
+/** A directory in the walk. */
+interface Frame {
+  readonly path: string;
+  readonly node: Directory;
+  readonly entries: readonly (readonly [ByteString, TreeNode])[];
+  readonly inode: ErofsInode;
+  readonly xattrs: Xattr[];
+  readonly names: ByteString[];
+  readonly children: ErofsInode[];
+  /** The children whose canonical name is here; the same array as `children` until a hard link differs. */
+  own: ErofsInode[];
+  next: number;
+  subdirectories: number;
+  hasWhiteout: boolean;
+}
+
+class InodeList {
+  readonly depthFirst: ErofsInode[] = [];
+  readonly #format: ComposefsFormat;
+  readonly #root: Directory;
+  readonly #pool: XattrPool;
+  readonly #stubs: boolean;
+  readonly #leaves = new Map<Leaf, ErofsInode>();
+  readonly #own = new Map<ErofsInode, readonly ErofsInode[]>();
+  readonly #objects = new Map<ByteString, { readonly metacopy: Xattr; readonly redirect: Xattr }>();
+
+  constructor(tree: Tree, format: ComposefsFormat) {
+    this.#format = format;
+    this.#root = tree.root;
+    this.#stubs = format.version < 2;
+    this.#pool = new XattrPool({ lustrePrefix: layoutRules(format.version).lustrePrefix });
+  }
+
+  /** Depth first in byte order: a leaf's first name in this walk is its canonical one. */
+  walk(): void {
+    const stack = [this.#enter(this.#root, "", undefined)];
+    for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+      const entry = frame.entries[frame.next++];
+      if (entry === undefined) {
+        this.#leave(frame);
+        stack.pop();
+        continue;
+      }
+      const [name, node] = entry;
+      requireName(name, frame.path);
+      frame.names.push(name);
+      if (node.kind === "directory") {
+        const inner = this.#enter(node, `${frame.path}/${name}`, frame.inode);
+        this.#add(frame, inner.inode, true);
+        frame.subdirectories++;
+        stack.push(inner);
+        continue;
+      }
+      const known = this.#leaves.get(node);
+      if (known === undefined) {
+        this.#add(frame, this.#leaf(frame, name, node), true);
+        continue;
+      }
+      if (isWhiteout(node)) throw hardLinkedWhiteout(frame.path, name);
+      known.nlink++;
+      this.#add(frame, known, false);
+    }
+  }
+
+  breadthFirst(): ErofsInode[] {
+    const list = this.depthFirst.slice(0, 1);
+    // The list is its own queue: an inode that owns children is a directory whose turn has come.
+    for (const inode of list) for (const child of this.#own.get(inode) ?? []) list.push(child);
+    return list;
+  }
+
+  #add(frame: Frame, inode: ErofsInode, canonical: boolean): void {
+    if (!canonical && frame.own === frame.children) frame.own = [...frame.children];
+    if (canonical && frame.own !== frame.children) frame.own.push(inode);
+    frame.children.push(inode);
+  }
+
+  #enter(node: Directory, path: string, parent: ErofsInode | undefined): Frame {
+    const isRoot = parent === undefined;
+    const entries = sortedEntries(isRoot && this.#stubs ? withStubs(node) : node);
+    const names: ByteString[] = [];
+    const children: ErofsInode[] = [];
+    const xattrs = this.#ownXattrs(node.meta);
+    const inode = makeInode(MODE_TYPE.directory, node.meta, xattrs, (self) => ({
+      kind: "directory",
+      parent: parent ?? self,
+      names,
+      children,
+    }));
+    this.depthFirst.push(inode);
+    const frame: Frame = {
+      path,
+      node,
+      entries,
+      inode,
+      xattrs,
+      names,
+      children,
+      own: children,
+      next: 0,
+      subdirectories: 0,
+      hasWhiteout: false,
+    };
+    return frame;
+  }
+
+  #leave(frame: Frame): void {
+    const { inode, xattrs } = frame;
+    inode.nlink = 2 + frame.subdirectories;
+    this.#own.set(inode, frame.own);
+    if (frame.hasWhiteout) {
+      const markers = overlay.DIRECTORY_MARKERS[this.#format.version] ?? [];
+      for (const { name, value } of markers) xattrs.push(this.#pool.get(name, value));
+    }
+    if (frame.node === this.#root && this.#stubs) {
+      xattrs.push(this.#pool.get(overlay.ROOT_OPAQUE.name, overlay.ROOT_OPAQUE.value));
+    }
+    this.#order(xattrs);
+  }
+
+  #leaf(frame: Frame, name: ByteString, node: Leaf): ErofsInode {
+    const xattrs = node.kind === "file" ? this.#contentXattrs(node.content, frame.path, name) : [];
+    this.#ownXattrs(node.meta, xattrs);
+    const escaped = this.#stubs && isWhiteout(node) && !this.#isStub(frame, name, node.meta);
+    if (escaped) {
+      frame.hasWhiteout = true;
+      for (const marker of overlay.WHITEOUT_MARKERS) xattrs.push(this.#pool.get(marker, overlay.EMPTY));
+    }
+    this.#order(xattrs);
+    const type = escaped ? MODE_TYPE.file : MODE_TYPE[node.kind];
+    const content = escaped ? NOTHING : leafContent(node, frame.path, name);
+    const inode = makeInode(type, node.meta, xattrs, () => content);
+    this.#leaves.set(node, inode);
+    this.depthFirst.push(inode);
+    return inode;
+  }
+
+  /** V0 and V1 store an inode's xattrs by name; V2 as they were added. */
+  #order(xattrs: Xattr[]): void {
+    if (this.#stubs && xattrs.length > 1) xattrs.sort(compareByFullName);
+  }
+
+  #ownXattrs({ xattrs }: Metadata, into: Xattr[] = []): Xattr[] {
+    if (xattrs.size === 0) return into;
+    const names = [...xattrs.keys()];
+    if (names.length > 1) names.sort();
+    for (const name of names) {
+      into.push(this.#pool.get(overlay.escapeXattrName(name), xattrs.get(name) as ByteString));
+    }
+    return into;
+  }
+
+  #contentXattrs(content: Content, path: string, name: ByteString): Xattr[] {
+    switch (content.kind) {
+      case "inline":
+        return [];
+      case "external": {
+        const digest = content.digests[this.#format.algorithm];
+        if (digest?.length !== VERITY_ALGORITHMS[this.#format.algorithm].digestSize) {
+          throw missingDigest(content, this.#format, path, name);
+        }
+        const { metacopy, redirect } = this.#object(digest);
+        return [metacopy, redirect];
+      }
+      case "unverified":
+        return [
+          this.#pool.get(overlay.METACOPY, overlay.EMPTY),
+          this.#pool.get(overlay.REDIRECT, `/${content.path}` as ByteString),
+        ];
+      case "sparse":
+        return [this.#pool.get(overlay.METACOPY, overlay.EMPTY)];
+      default:
+        return content satisfies never;
+    }
+  }
+
+  /** Equal digests share their attributes. */
+  #object(digest: Uint8Array): { readonly metacopy: Xattr; readonly redirect: Xattr } {
+    const key = bytesToByteString(digest);
+    let known = this.#objects.get(key);
+    if (known === undefined) {
+      const path = overlay.objectPath(Buffer.from(key, "latin1").toString("hex"));
+      known = {
+        metacopy: this.#pool.get(overlay.METACOPY, overlay.encodeMetacopy(key, this.#format.algorithm)),
+        redirect: this.#pool.get(overlay.REDIRECT, `/${path}` as ByteString),
+      };
+      this.#objects.set(key, known);
+    }
+    return known;
+  }
+
+  /** composefs-rs tells its stubs from a tree's whiteouts by what they look like, and so do its digests. */
+  #isStub(frame: Frame, name: ByteString, meta: Metadata): boolean {
+    if (frame.node !== this.#root || !overlay.isStubName(name)) return false;
+    const root = this.#root.meta;
+    const label = root.xattrs.get(overlay.SELINUX_LABEL);
+    return (
+      meta.mode === STUB_MODE &&
+      meta.uid === root.uid &&
+      meta.gid === root.gid &&
+      meta.mtimeSec === root.mtimeSec &&
+      meta.mtimeNsec === root.mtimeNsec &&
+      meta.xattrs.size === (label === undefined ? 0 : 1) &&
+      meta.xattrs.get(overlay.SELINUX_LABEL) === label
+    );
+  }
+}
+
+const STUB_MODE = 0o644;
+const NOTHING: ErofsContent = { kind: "none" };
+
+/** The root with a character device 0 for every object directory name that it does not have. */
+function withStubs(root: Directory): Directory {
+  const label = root.meta.xattrs.get(overlay.SELINUX_LABEL);
+  const xattrs = new Map(label === undefined ? [] : [[overlay.SELINUX_LABEL, label]]);
+  const meta: Metadata = { ...root.meta, mode: STUB_MODE, xattrs };
+  const entries = new Map(root.entries);
+  for (const name of overlay.STUB_NAMES) {
+    if (!entries.has(name)) entries.set(name, { kind: "char", rdev: 0, meta });
+  }
+  return { ...root, entries };
+}
+
+function makeInode(
+  type: number,
+  meta: Metadata,
+  xattrs: readonly Xattr[],
+  content: (self: ErofsInode) => ErofsContent,
+): ErofsInode {
+  const inode = {
+    mode: type | (meta.mode & 0o7777),
+    uid: meta.uid,
+    gid: meta.gid,
+    mtimeSec: meta.mtimeSec,
+    mtimeNsec: meta.mtimeNsec,
+    xattrs,
+    content: NOTHING,
+    nlink: 1,
+    index: 0,
+  };
+  inode.content = content(inode);
+  return inode;
+}
+
+function leafContent(node: Leaf, path: string, name: ByteString): ErofsContent {
+  switch (node.kind) {
+    case "file":
+      return fileContent(node.content, path, name);
+    case "symlink": {
+      const { length } = node.target;
+      if (length === 0 || length > SYMLINK_MAX) {
+        throw refuse(
+          "composefs.symlink.target-length",
+          path,
+          name,
+          `a target of 1 to ${SYMLINK_MAX} bytes`,
+          `${length}`,
+        );
+      }
+      return { kind: "symlink", target: node.target };
+    }
+    case "char":
+    case "block":
+      return { kind: "device", rdev: node.rdev };
+    case "fifo":
+    case "socket":
+      return NOTHING;
+    default:
+      return node satisfies never;
+  }
+}
+
+function fileContent(content: Content, path: string, name: ByteString): ErofsContent {
+  if (content.kind === "inline") {
+    return content.bytes.length === 0 ? NOTHING : { kind: "inline", bytes: content.bytes };
+  }
+  if (content.size > FILE_SIZE_MAX) {
+    throw refuse("composefs.file.size", path, name, `at most ${FILE_SIZE_MAX} bytes`, String(content.size));
+  }
+  return { kind: "chunks", size: Number(content.size), backed: content.kind === "external" };
+}
+
+const showPath = (path: string, name: ByteString): string => `"${showByteString(`${path}/${name}` as ByteString)}"`;
+
+function refuse(code: string, path: string, name: ByteString, expected: string, found: string): FormatError {
+  return new FormatError(code, { what: showPath(path, name), expected, found });
+}
+
+// oxlint-disable-next-line no-control-regex -- NUL ends a name in every system call
+const NO_NAME = /[/\x00]|^\.{0,2}$/;
+
+function requireName(name: ByteString, path: string): void {
+  if (!NO_NAME.test(name)) return;
+  throw refuse(
+    "composefs.name.malformed",
+    path,
+    name,
+    'a name other than "", "." and "..", without "/" and NUL',
+    "another",
+  );
+}
+
+function missingDigest(
+  content: Content & { kind: "external" },
+  { algorithm, name: format }: ComposefsFormat,
+  path: string,
+  name: ByteString,
+): PolicyError {
+  const present = Object.keys(content.digests).join(", ") || "no";
+  return new PolicyError(
+    "composefs.digest.missing",
+    `${showPath(path, name)}: format ${format} needs the ${algorithm} fs-verity digest of the file, the tree has ${present}`,
+    { data: { format, algorithm }, hint: "read the tree with this format, or ask for a format of the digests it has" },
+  );
+}
+
+function hardLinkedWhiteout(path: string, name: ByteString): PolicyError {
+  return new PolicyError(
+    "composefs.whiteout.hard-linked",
+    `${showPath(path, name)}: a whiteout with more than one name, which composefs-rs refuses`,
+  );
+}
