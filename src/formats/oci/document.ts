@@ -4,10 +4,15 @@ import { FormatError, quote } from "../../lib/errors.ts";
 import { BLOB_DIGEST_FORM, type BlobDigest, isBlobDigest } from "./digest.ts";
 import { type JsonLimits, parseJson } from "./json.ts";
 
-/** A value nobody may change in place: documents are named by the digest of their bytes. */
+/**
+ * A value nobody may change in place: documents are named by the digest of their bytes. Members the schema does not
+ * know are in the value, but not in its type.
+ */
 export type Immutable<T> = T extends string | number | boolean | null | undefined
   ? T
-  : { readonly [K in keyof T]: Immutable<T[K]> };
+  : T extends readonly (infer Element)[]
+    ? readonly Immutable<Element>[]
+    : { readonly [K in keyof T as unknown extends T[K] ? never : K]: Immutable<T[K]> };
 
 /**
  * Parses a document and checks the members we know. The value is the document as it was written: unknown members

@@ -40,6 +40,8 @@ export interface Image extends AsyncDisposable {
   /** The reference as the user wrote it. */
   readonly name: string;
   readonly manifestDigest: BlobDigest;
+  /** OCI or Docker schema 2. */
+  readonly manifestMediaType: string;
   /** Exact bytes; their digest was checked. */
   readonly manifestBytes: Uint8Array;
   readonly manifest: Manifest;

@@ -1,0 +1,106 @@
+import type { Descriptor } from "../../formats/oci/descriptor.ts";
+import { type BlobDigest, toBlobDigest } from "../../formats/oci/digest.ts";
+import { REF_NAME } from "../../formats/oci/image-index.ts";
+import { parseManifest } from "../../formats/oci/manifest.ts";
+import { parseReference } from "../../formats/oci/reference.ts";
+import { NotFoundError, UnsupportedError, UsageError } from "../../lib/errors.ts";
+import { openArchiveSink } from "./archive-sink.ts";
+import { type NewBlob, streamBytes } from "./blob.ts";
+import type { Blob } from "./image.ts";
+import { openLayoutSink } from "./layout-sink.ts";
+
+/** What a place to write images to must offer; `completeWriter` derives the rest. */
+export interface ImageSink extends AsyncDisposable {
+  /** Whether a blob is there, from before or since. */
+  has(digest: BlobDigest): Promise<boolean>;
+  /** Keeps a blob until `publish`, checked against what is known of it. */
+  put(blob: NewBlob, content: AsyncIterable<Uint8Array>): Promise<Descriptor>;
+  /** As `put`, by a shorter way when there is one. */
+  copy(blob: Blob): Promise<Descriptor>;
+  /** Shows everything at once: `entry` comes into the index, in the place of one with the same tag. */
+  publish(entry: Descriptor): Promise<void>;
+}
+
+export interface NewManifest {
+  readonly manifestBytes: Uint8Array;
+  /** OCI or Docker schema 2. */
+  readonly mediaType: string;
+  /** Of the entry in the index, not of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Instead of the one in the reference. */
+  readonly tag?: string;
+}
+
+/**
+ * Writes one image. Nothing can be seen of it before `commit`, and nothing stays of it when the writer is disposed
+ * without one.
+ */
+export interface ImageWriter extends AsyncDisposable {
+  has(digest: BlobDigest): Promise<boolean>;
+  /**
+   * Stores a stream.
+   *
+   * @throws {VerificationError} `image.blob.digest-mismatch`, `image.blob.size-mismatch`
+   * @throws {InputOutputError} `output.no-space`, `output.unwritable`
+   */
+  putBlob(blob: NewBlob, content: AsyncIterable<Uint8Array>): Promise<Descriptor>;
+  putBytes(bytes: Uint8Array, mediaType: string): Promise<Descriptor>;
+  /** Stores a blob of another image as it is, and checks it on the way. Takes no space where files can share it. */
+  copyBlob(blob: Blob): Promise<Descriptor>;
+  /**
+   * @returns the descriptor of the manifest
+   * @throws {NotFoundError} `image.blob.missing` when the manifest names what was not stored
+   */
+  commit(manifest: NewManifest): Promise<Descriptor>;
+}
+
+export interface ImageWriterOptions {
+  /** Replace an archive that is there already. A layout keeps its other images in any case. */
+  readonly overwrite?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Opens `oci:DIR[:TAG]`, a new layout or one to add an image to, or `oci-archive:FILE[:TAG]`.
+ *
+ * @throws {UsageError} `reference.*`, `image.reference.not-writable`
+ * @throws {UnsupportedError} `image.transport.unsupported`
+ * @throws {InputOutputError} `output.exists`, `output.unwritable`
+ */
+export async function openImageWriter(text: string, options: ImageWriterOptions = {}): Promise<ImageWriter> {
+  const reference = parseReference(text);
+  if (reference.transport !== "oci" && reference.transport !== "oci-archive") {
+    throw new UnsupportedError("image.transport.unsupported", `${text}: images are written to oci: and oci-archive:`, {
+      data: { transport: reference.transport },
+    });
+  }
+  const { path, select, transport } = reference;
+  if (select !== undefined && select.by !== "tag") {
+    throw new UsageError("image.reference.not-writable", `${text}: an image to write is named by a tag`);
+  }
+  const sink = await (transport === "oci" ? openLayoutSink : openArchiveSink)(path, options);
+  return completeWriter(sink, text, select?.tag);
+}
+
+export function completeWriter(sink: ImageSink, name: string, defaultTag?: string): ImageWriter {
+  const putBytes = (bytes: Uint8Array, mediaType: string): Promise<Descriptor> =>
+    sink.put({ mediaType, digest: toBlobDigest(bytes), size: bytes.length }, streamBytes(bytes));
+  return {
+    has: (digest) => sink.has(digest),
+    putBlob: (blob, content) => sink.put(blob, content),
+    putBytes,
+    copyBlob: (blob) => sink.copy(blob),
+    async commit({ manifestBytes, mediaType, annotations, tag = defaultTag }) {
+      const manifest = parseManifest(manifestBytes, `${name}: manifest`);
+      for (const { digest } of [manifest.config, ...manifest.layers]) {
+        if (await sink.has(digest)) continue;
+        throw new NotFoundError("image.blob.missing", `${name}: ${digest} was not written`, { data: { digest } });
+      }
+      const descriptor = await putBytes(manifestBytes, mediaType);
+      const notes = { ...annotations, ...(tag === undefined ? {} : { [REF_NAME]: tag }) };
+      await sink.publish(Object.keys(notes).length === 0 ? descriptor : { ...descriptor, annotations: notes });
+      return descriptor;
+    },
+    [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
+  };
+}

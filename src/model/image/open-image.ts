@@ -1,0 +1,75 @@
+import { type Platform, parsePlatform } from "../../formats/oci/platform.ts";
+import { parseReference, type Reference } from "../../formats/oci/reference.ts";
+import { UnsupportedError, UsageError } from "../../lib/errors.ts";
+import { openDockerArchiveSource } from "./docker-archive-source.ts";
+import { openArchiveStore, openDirectoryStore } from "./file-store.ts";
+import type { Image } from "./image.ts";
+import { openLayoutSource } from "./layout-source.ts";
+import { completeImage, type ImageSource } from "./source.ts";
+
+export interface OpenImageOptions {
+  /**
+   * `linux/amd64`, `linux/arm/v7`. Without it an index gives the image for Linux on this CPU, and an image that is
+   * the only one is taken whatever it is for.
+   */
+  readonly platform?: string;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Opens the image that a reference names. Manifest and config are read and checked against their digests; layers are
+ * found, and checked by whoever reads them.
+ *
+ * @throws {UsageError} `reference.*`, `platform.malformed`, `image.ambiguous`, `image.reference.not-an-image`
+ * @throws {NotFoundError} `input.not-found`, `image.not-found`, `image.tag.not-found`, `image.platform.not-found`,
+ *   `image.blob.missing`
+ * @throws {UnsupportedError} `image.transport.unsupported`, `image.archive.compressed`, `oci.*.media-type-unsupported`
+ * @throws {FormatError} `oci.*`, `tar.*`, `image.archive.*`
+ * @throws {VerificationError} `image.blob.digest-mismatch`, `image.blob.size-mismatch`
+ */
+export async function openImage(reference: string, options: OpenImageOptions = {}): Promise<Image> {
+  const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+  const signal = options.signal === undefined ? {} : { signal: options.signal };
+  const source = await openImageSource(reference, options.signal);
+  try {
+    return await completeImage(source, { platform, platformRequired: options.platform !== undefined, ...signal });
+  } catch (error) {
+    await source[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Opens the place that a reference names. Every transport that can hold an image has its line here. */
+export async function openImageSource(text: string, signal?: AbortSignal): Promise<ImageSource> {
+  const reference: Reference = parseReference(text);
+  switch (reference.transport) {
+    case "oci":
+      return await openLayoutSource(await openDirectoryStore(reference.path), text, reference.select);
+    case "oci-archive":
+      return await openLayoutSource(await openArchiveStore(reference.path, signal), text, reference.select);
+    case "docker-archive":
+      return await openDockerArchiveSource(await openArchiveStore(reference.path, signal), text, reference.select);
+    case "docker":
+    case "containers-storage":
+      throw new UnsupportedError(
+        "image.transport.unsupported",
+        `${text}: images are not read from ${PLACE[reference.transport]}`,
+        { hint: `copy it first: skopeo copy ${text} oci:DIR:TAG`, data: { transport: reference.transport } },
+      );
+    case "dir":
+    case "dump":
+      throw new UsageError("image.reference.not-an-image", `${text}: a file tree, expected an image`);
+    default:
+      return reference satisfies never;
+  }
+}
+
+const PLACE = { docker: "a registry", "containers-storage": "the storage of a container engine" } as const;
+
+/** Names of Node for CPUs, where GOARCH has others. */
+const GOARCH: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386", ppc64: "ppc64le", mipsel: "mipsle" };
+
+/** Images are for Linux, also when a Mac reads them. */
+export function hostPlatform(): Platform {
+  return { os: "linux", architecture: GOARCH[process.arch] ?? process.arch };
+}
