@@ -11,9 +11,9 @@ export interface NamedHash {
 export interface SignatureDatabase {
   readonly certificates: readonly Certificate[];
   /** Authenticode digests. */
-  readonly imageHashes: readonly NamedHash[];
+  readonly imageHashes?: readonly NamedHash[];
   /** Hashes of TBSCertificate. Taken as revoked from the start of time: boot has no trusted clock. */
-  readonly certificateHashes: readonly NamedHash[];
+  readonly certificateHashes?: readonly NamedHash[];
 }
 
 /**

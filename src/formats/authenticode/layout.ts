@@ -1,0 +1,15 @@
+import type { HashName } from "../x509/index.ts";
+
+/** Authenticode's ASN.1 (Microsoft "Windows Authenticode Portable Executable Signature Format", 2008). */
+export const SPC_INDIRECT_DATA = "1.3.6.1.4.1.311.2.1.4";
+export const SPC_PE_IMAGE_DATA = "1.3.6.1.4.1.311.2.1.15";
+
+/** Digest sizes in bytes of the algorithms that firmware looks for. */
+export const DIGEST_SIZES: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 };
+
+/**
+ * Size limits of edk2: it looks for the digest algorithm at a fixed place, which holds while the two outer lengths
+ * have two octets (DxeImageVerificationLib, HashPeImageByType).
+ */
+export const EDK2_MIN_SIGNATURE_SIZE = 256;
+export const EDK2_MAX_SIGNATURE_SIZE = 65_535;
