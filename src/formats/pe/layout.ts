@@ -48,10 +48,12 @@ export const DIRECTORY = { address: 0, size: 4, entrySize: 8 } as const;
 export const CERTIFICATE_DIRECTORY = 4;
 export const BASE_RELOCATION_DIRECTORY = 5;
 
+/** Bytes of a section name; a NUL ends a shorter one. */
+export const SECTION_NAME_SIZE = 8;
+
 /** IMAGE_SECTION_HEADER. */
 export const SECTION = {
   name: 0,
-  nameSize: 8,
   virtualSize: 8,
   virtualAddress: 12,
   sizeOfRawData: 16,

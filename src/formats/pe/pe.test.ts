@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { sharedFixture } from "../../../test/fixtures.ts";
-import { SealwrightError } from "../../lib/errors.ts";
 import {
   appendCertificate,
   computePeChecksum,
@@ -16,16 +16,6 @@ import {
 
 const load = (path: string): Buffer => readFileSync(sharedFixture(`secureboot/${path}`));
 const addon = load("pe/addon.unsigned.efi");
-
-function codeOf(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-  return "accepted";
-}
 
 /** The addon stub with `value` stored at `offset`. */
 function edited(offset: number, value: number, size: 1 | 2 | 4 = 4): Buffer {

@@ -1,5 +1,14 @@
 import { FormatError } from "../../lib/errors.ts";
-import { CERTIFICATE_DIRECTORY, COFF, DIRECTORY, DOS, FLAVOURS, OPTIONAL, SECTION } from "./layout.ts";
+import {
+  CERTIFICATE_DIRECTORY,
+  COFF,
+  DIRECTORY,
+  DOS,
+  FLAVOURS,
+  OPTIONAL,
+  SECTION,
+  SECTION_NAME_SIZE,
+} from "./layout.ts";
 
 export interface PeSection {
   /** Up to 8 bytes, the first NUL ends it; one character a byte. */
@@ -289,7 +298,7 @@ function readSections(bytes: Uint8Array, view: DataView, tableOffset: number, co
     const headerOffset = tableOffset + index * SECTION.size;
     const u32 = (field: number): number => view.getUint32(headerOffset + field, true);
     return {
-      name: sectionName(bytes.subarray(headerOffset, headerOffset + SECTION.nameSize)),
+      name: sectionName(bytes.subarray(headerOffset, headerOffset + SECTION_NAME_SIZE)),
       virtualSize: u32(SECTION.virtualSize),
       virtualAddress: u32(SECTION.virtualAddress),
       rawSize: u32(SECTION.sizeOfRawData),
