@@ -1,0 +1,169 @@
+import { type ByteString, byteString, compareByteStrings } from "../../lib/bytes/byte-string.ts";
+import { FormatError } from "../../lib/errors.ts";
+import { type DirectoryEntry, type DirectoryLayout, layoutDirectory } from "./directory.ts";
+import { BLOCK_SIZE, FAST_SYMLINK_LIMIT, INO, LINK_MAX, VERITY_METADATA_ALIGNMENT } from "./layout.ts";
+import type { Ext4Directory, Ext4File, Ext4Leaf, Ext4Node, Ext4Verity } from "./tree.ts";
+import { layoutXattrs, type XattrLayout } from "./xattrs.ts";
+
+/** Neighbouring blocks of a file's own numbering that must be stored. */
+export interface Segment {
+  readonly block: number;
+  readonly count: number;
+}
+
+interface Common {
+  readonly ino: number;
+  readonly links: number;
+  readonly xattrs: XattrLayout;
+  readonly segments: readonly Segment[];
+}
+
+export interface DirectoryItem<C> extends Common {
+  readonly kind: "directory";
+  readonly node: Ext4Directory<C>;
+  readonly parentIno: number;
+  readonly layout: DirectoryLayout<DirectoryEntry>;
+}
+
+export interface LeafItem<C> extends Common {
+  readonly kind: "leaf";
+  readonly node: Ext4Leaf<C>;
+}
+
+/** One inode of the tree, before it has a place. */
+export type Item<C> = DirectoryItem<C> | LeafItem<C>;
+
+export const LOST_AND_FOUND: ByteString = byteString("lost+found");
+/** mke2fs makes it this large, so that e2fsck need not allocate when it is needed. */
+const LOST_AND_FOUND_BLOCKS = 4;
+/** PATH_MAX in one block, with the NUL. */
+const SYMLINK_MAX = BLOCK_SIZE - 1;
+const DESCRIPTOR_SIZE = 256;
+
+/**
+ * Numbers the inodes of a tree and lays out what does not depend on places: breadth first, names in byte order.
+ *
+ * @param hashSeed s_hash_seed
+ * @returns items by inode number: the root, lost+found, then 12, 13, ...
+ * @throws {FormatError} `ext4.name*`, `ext4.xattr*`, `ext4.symlink`, `ext4.links`, `ext4.verity`
+ */
+export function takeInventory<C>(root: Ext4Directory<C>, hashSeed: Uint8Array): Item<C>[] {
+  if (root.entries.has(LOST_AND_FOUND)) {
+    throw new FormatError("ext4.name-reserved", {
+      what: "ext4 root directory",
+      expected: "no lost+found, which is added here",
+      found: "one",
+    });
+  }
+  const lostAndFound: Ext4Directory<C> = {
+    kind: "directory",
+    meta: { ...root.meta, mode: 0o700, uid: 0, gid: 0, xattrs: new Map() },
+    entries: new Map(),
+  };
+  const inodes = new Map<Ext4Node<C>, { ino: number; links: number; parentIno: number }>();
+  const children = new Map<Ext4Directory<C>, DirectoryEntry[]>();
+  const order: Ext4Node<C>[] = [root, lostAndFound];
+  inodes.set(root, { ino: INO.ROOT, links: 0, parentIno: INO.ROOT });
+  inodes.set(lostAndFound, { ino: INO.LOST_AND_FOUND, links: 0, parentIno: INO.ROOT });
+  let nextIno: number = INO.LOST_AND_FOUND + 1;
+
+  for (const node of order) {
+    if (node.kind !== "directory") continue;
+    const parentIno = inodes.get(node)?.ino as number;
+    const names = [...node.entries, ...(node === root ? [[LOST_AND_FOUND, lostAndFound] as const] : [])];
+    const entries = names
+      .sort(([a], [b]) => compareByteStrings(a, b))
+      .map(([name, child]): DirectoryEntry => {
+        let inode = inodes.get(child);
+        if (inode === undefined) {
+          inode = { ino: nextIno++, links: 0, parentIno };
+          inodes.set(child, inode);
+          order.push(child);
+        } else if (child.kind === "directory" && child !== lostAndFound) {
+          throw new RangeError(`directory inode ${inode.ino} has two names`);
+        }
+        inode.links++;
+        return { name, ino: inode.ino, kind: child.kind };
+      });
+    children.set(node, entries);
+  }
+
+  return order.map((node): Item<C> => {
+    const { ino, links, parentIno } = inodes.get(node) as { ino: number; links: number; parentIno: number };
+    const xattrs = layoutXattrs(node.meta.xattrs);
+    if (node.kind !== "directory") {
+      return { kind: "leaf", node, ino, links: requireLinks(links), xattrs, segments: leafSegments(node) };
+    }
+    const entries = children.get(node) as DirectoryEntry[];
+    const layout = layoutDirectory(entries, hashSeed);
+    const blockCount = node === lostAndFound ? LOST_AND_FOUND_BLOCKS : layout.blockCount;
+    return {
+      kind: "directory",
+      node,
+      ino,
+      parentIno,
+      links: directoryLinks(entries),
+      xattrs,
+      layout: { ...layout, blockCount },
+      segments: [{ block: 0, count: blockCount }],
+    };
+  });
+}
+
+/** "." and the name in the parent, and ".." of each sub-directory; 1 when that is more than can be counted. */
+function directoryLinks(entries: readonly DirectoryEntry[]): number {
+  const links = 2 + entries.filter(({ kind }) => kind === "directory").length;
+  return links > LINK_MAX ? 1 : links;
+}
+
+function requireLinks(links: number): number {
+  if (links > LINK_MAX) {
+    throw new FormatError("ext4.links", {
+      what: "ext4 hard links of one file",
+      expected: `at most ${LINK_MAX}`,
+      found: String(links),
+    });
+  }
+  return links;
+}
+
+function leafSegments<C>(node: Ext4Leaf<C>): Segment[] {
+  switch (node.kind) {
+    case "file":
+      return fileSegments(node);
+    case "symlink":
+      if (node.target.length === 0 || node.target.length > SYMLINK_MAX) {
+        throw new FormatError("ext4.symlink", {
+          what: "ext4 symbolic link target",
+          expected: `1 to ${SYMLINK_MAX} bytes`,
+          found: String(node.target.length),
+        });
+      }
+      return node.target.length < FAST_SYMLINK_LIMIT ? [] : [{ block: 0, count: 1 }];
+    default:
+      return [];
+  }
+}
+
+function fileSegments<C>({ size, verity }: Ext4File<C>): Segment[] {
+  const data = { block: 0, count: Math.ceil(size / BLOCK_SIZE) };
+  if (verity === undefined) return data.count === 0 ? [] : [data];
+  requireVerity(verity);
+  const metadata = { block: verityOffset(size) / BLOCK_SIZE, count: verity.treeSize / BLOCK_SIZE + 1 };
+  return data.count === 0 ? [metadata] : [data, metadata];
+}
+
+/** Where the Merkle tree of a file starts, in bytes. */
+export function verityOffset(size: number): number {
+  return Math.ceil(size / VERITY_METADATA_ALIGNMENT) * VERITY_METADATA_ALIGNMENT;
+}
+
+function requireVerity({ treeSize, descriptor }: Ext4Verity<unknown>): void {
+  if (treeSize % BLOCK_SIZE !== 0 || descriptor.length !== DESCRIPTOR_SIZE) {
+    throw new FormatError("ext4.verity", {
+      what: "fs-verity metadata",
+      expected: `a tree of whole blocks and a descriptor of ${DESCRIPTOR_SIZE} bytes`,
+      found: `a tree of ${treeSize} bytes and a descriptor of ${descriptor.length}`,
+    });
+  }
+}
