@@ -1,4 +1,4 @@
-import type { Certificate } from "../../formats/x509/certificate.ts";
+import type { Certificate } from "../../formats/x509/index.ts";
 
 /** Holds, or can reach, a private key. Everything that signs goes through this; nothing else sees a key. */
 export interface Signer extends AsyncDisposable {
