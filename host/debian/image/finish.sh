@@ -62,6 +62,8 @@ mkdir -p /sysroot
 rm -f /etc/hostname /etc/resolv.conf /etc/fstab /etc/mtab /etc/.pwd.lock /etc/.resolv.conf.systemd-resolved.bak
 rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
 echo uninitialized >/etc/machine-id
+# Packages were installed before the presets of files/ were there.
+systemctl preset apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer 2>/dev/null || :
 # /etc belongs to this /usr: without the stamp the first boot would build caches that are here already.
 : >/etc/.updated
 
