@@ -70,7 +70,6 @@ export const WIN_CERT_TYPE_PKCS_SIGNED_DATA = 0x0002;
 /** "Machine Types", those that UEFI boots. */
 export const MACHINE = { i386: 0x014c, amd64: 0x8664, arm64: 0xaa64, riscv64: 0x5064 } as const;
 
-export const IMAGE_FILE_LOCAL_SYMS_STRIPPED = 0x0008;
 export const IMAGE_SUBSYSTEM_EFI_APPLICATION = 10;
 export const IMAGE_DLLCHARACTERISTICS_NX_COMPAT = 0x0100;
 

@@ -1,7 +1,7 @@
 import { alignUp } from "../../lib/bytes/numbers.ts";
 import { FormatError } from "../../lib/errors.ts";
 import { IMAGE_SUBSYSTEM_EFI_APPLICATION, type Pe, parsePe, sectionContent } from "../pe/index.ts";
-import { COFF, COFF_SYMBOL_SIZE, IMAGE_FILE_LOCAL_SYMS_STRIPPED, OPTIONAL, SECTION } from "../pe/layout.ts";
+import { COFF, COFF_SYMBOL_SIZE, OPTIONAL, SECTION } from "../pe/layout.ts";
 
 /**
  * Reads a stub and brings it into the shape that sections can be appended to. Stubs since systemd 254 or so already
@@ -42,7 +42,10 @@ export function readStubVersion(pe: Pe): number | undefined {
   return version === undefined ? undefined : Number(version);
 }
 
-/** Cuts a COFF symbol table with its string table, when they are the file's end; image files should have none. */
+/**
+ * Cuts a COFF symbol table with its string table, when they are the file's end; image files should have none. The
+ * flag that would say so stays clear: ukify means to set it, but its bytes do not have it.
+ */
 function stripSymbols(stub: Pe): Pe {
   if (stub.pointerToSymbolTable === 0) return stub;
   const symbolsEnd = stub.pointerToSymbolTable + stub.numberOfSymbols * COFF_SYMBOL_SIZE;
@@ -53,8 +56,6 @@ function stripSymbols(stub: Pe): Pe {
   const out = Buffer.from(stub.bytes.subarray(0, stub.pointerToSymbolTable));
   out.writeUInt32LE(0, stub.coffOffset + COFF.pointerToSymbolTable);
   out.writeUInt32LE(0, stub.coffOffset + COFF.numberOfSymbols);
-  const characteristics = stub.characteristics | IMAGE_FILE_LOCAL_SYMS_STRIPPED;
-  out.writeUInt16LE(characteristics, stub.coffOffset + COFF.characteristics);
   return parsePe(out);
 }
 
