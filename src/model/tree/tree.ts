@@ -33,7 +33,8 @@ export type VerityDigests = { readonly [A in VerityAlgorithm]?: Uint8Array };
 /** Where a file's bytes can be read again. */
 export type Origin =
   | { readonly kind: "layer"; readonly layer: number /** Offset in the uncompressed tar. */; readonly offset: number }
-  | { readonly kind: "path"; readonly path: string };
+  /** As functions of node:fs take it: text, or bytes that are not UTF-8. */
+  | { readonly kind: "path"; readonly path: string | Uint8Array };
 
 export type Content =
   | { readonly kind: "inline"; readonly bytes: Uint8Array }
