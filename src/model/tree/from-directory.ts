@@ -22,18 +22,13 @@ import {
 } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { FsverityHasher, type VerityAlgorithm } from "../../formats/fsverity/index.ts";
-import {
-  type ByteString,
-  byteStringToBytes,
-  bytesToByteString,
-  compareByteStrings,
-  showByteString,
-} from "../../lib/bytes/byte-string.ts";
-import { InputOutputError, quote, UsageError } from "../../lib/errors.ts";
-import { type Progress, silent } from "../../lib/progress.ts";
+import { type ByteString, bytesToByteString, compareByteStrings, showByteString } from "../../lib/bytes/byte-string.ts";
+import { InputOutputError, quote, UsageError, VerificationError } from "../../lib/errors.ts";
+import { silent } from "../../lib/progress.ts";
 import { errnoOf, inputError } from "../host-io/errors.ts";
 import { throwIfInterrupted } from "../host-io/interrupt.ts";
 import { openXattrs, type ReadXattrs } from "../host-io/xattrs.ts";
+import { type DigestFilesOptions, digestFiles } from "../layer/digest-files.ts";
 import {
   type Content,
   type Directory,
@@ -46,21 +41,9 @@ import {
   type VerityDigests,
 } from "./tree.ts";
 
-/** Computes fs-verity digests of whole files, in the order of the list. A file of another size is refused. */
-export type DigestFiles = (
-  files: readonly { readonly path: string; readonly size: number }[],
-  options: {
-    readonly algorithms: readonly VerityAlgorithm[];
-    readonly signal?: AbortSignal;
-    readonly progress?: Progress;
-  },
-) => Promise<readonly VerityDigests[]>;
-
-export interface ReadDirectoryOptions {
-  readonly algorithms: readonly VerityAlgorithm[];
-  readonly digestFiles: DigestFiles;
-  readonly signal?: AbortSignal;
-  readonly progress?: Progress;
+export interface ReadDirectoryOptions extends DigestFilesOptions {
+  /** Instead of our own. */
+  readonly digestFiles?: typeof digestFiles;
 }
 
 /**
@@ -71,8 +54,8 @@ export interface ReadDirectoryOptions {
  *
  * @throws {UsageError} `tree.live-root` for the running system's own root
  * @throws {NotFoundError} `input.not-found`
- * @throws {InputOutputError} `tree.unreadable` when a file needs other rights; `tree.file-changed` when anything
- *   changed between the first look and the last
+ * @throws {InputOutputError} `tree.unreadable` when a file needs other rights
+ * @throws {VerificationError} `tree.file-changed` when anything changed between the first look and the last
  * @throws {UnsupportedError} `xattrs.no-reader`
  */
 export async function readDirectory(path: string, options: ReadDirectoryOptions): Promise<Tree> {
@@ -255,32 +238,31 @@ function readSmallFile(path: ByteString, size: number): Uint8Array {
 }
 
 async function digestContents(files: readonly ExternalFile[], options: ReadDirectoryOptions): Promise<void> {
-  const { algorithms, digestFiles, progress = silent, signal } = options;
-  const passing = signal === undefined ? { algorithms, progress } : { algorithms, progress, signal };
-  const inWorkers: (ExternalFile & { readonly text: string })[] = [];
-  for (const file of files) {
-    const path = asFsPath(file.path);
-    if (typeof path === "string") inWorkers.push({ ...file, text: path });
-    else Object.assign(file.digests, digestHere(file, algorithms));
-    throwIfInterrupted(signal);
+  const { digestFiles: digest = digestFiles, ...passed } = options;
+  const inWorkers: { path: string; size: number; digests: ExternalFile["digests"] }[] = [];
+  for (const { path: bytes, size, digests } of files) {
+    const path = asFsPath(bytes);
+    if (typeof path === "string") inWorkers.push({ path, size, digests });
+    else Object.assign(digests, digestHere({ path: bytes, size }, options));
   }
-  const results = await digestFiles(
-    inWorkers.map(({ text, size }) => ({ path: text, size })),
-    passing,
-  );
+  const results = await digest(inWorkers, passed);
   for (const [index, { digests }] of inWorkers.entries()) Object.assign(digests, results[index]);
 }
 
 const CHUNK_SIZE = 1024 * 1024;
 
 /** For a path that is not text, which `digestFiles` cannot be told. There is rarely one. */
-function digestHere({ path, size }: ExternalFile, algorithms: readonly VerityAlgorithm[]): VerityDigests {
+function digestHere(
+  { path, size }: Pick<ExternalFile, "path" | "size">,
+  { algorithms, signal }: ReadDirectoryOptions,
+): VerityDigests {
   const hashers = algorithms.map((algorithm) => [algorithm, new FsverityHasher(algorithm)] as const);
   attempt(path, (at) => {
     const fd = openSync(at, OPEN_FLAGS);
     try {
       const chunk = Buffer.allocUnsafe(Math.min(CHUNK_SIZE, size));
       for (let done = 0; done < size; ) {
+        throwIfInterrupted(signal);
         const read = readSync(fd, chunk, 0, Math.min(chunk.length, size - done), done);
         if (read === 0) throw changed(path);
         for (const [, hasher] of hashers) hasher.update(chunk.subarray(0, read));
@@ -294,9 +276,9 @@ function digestHere({ path, size }: ExternalFile, algorithms: readonly VerityAlg
 }
 
 /** Functions of node:fs encode text as UTF-8, so only a path that is UTF-8 may be text. */
-function asFsPath(path: ByteString): string | Uint8Array {
-  const bytes = byteStringToBytes(path);
-  return isUtf8(bytes) ? Buffer.from(bytes).toString("utf8") : bytes;
+function asFsPath(path: ByteString): string | Buffer {
+  const bytes = Buffer.from(path, "latin1");
+  return isUtf8(bytes) ? bytes.toString("utf8") : bytes;
 }
 
 function attempt<T>(path: ByteString, work: (path: Buffer) => T): T {
@@ -317,8 +299,8 @@ function attempt<T>(path: ByteString, work: (path: Buffer) => T): T {
   }
 }
 
-function changed(path: ByteString, cause?: unknown): InputOutputError {
-  return new InputOutputError(
+function changed(path: ByteString, cause?: unknown): VerificationError {
+  return new VerificationError(
     "tree.file-changed",
     `${quote(showByteString(path))}: changed while the directory was read`,
     {

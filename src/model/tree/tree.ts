@@ -34,7 +34,7 @@ export type VerityDigests = { readonly [A in VerityAlgorithm]?: Uint8Array };
 export type Origin =
   | { readonly kind: "layer"; readonly layer: number /** Offset in the uncompressed tar. */; readonly offset: number }
   /** As functions of node:fs take it: text, or bytes that are not UTF-8. */
-  | { readonly kind: "path"; readonly path: string | Uint8Array };
+  | { readonly kind: "path"; readonly path: string | Buffer };
 
 export type Content =
   | { readonly kind: "inline"; readonly bytes: Uint8Array }
