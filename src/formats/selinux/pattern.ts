@@ -191,6 +191,7 @@ class PatternParser {
   #classItem(first: boolean): ByteSet {
     if (this.#sees("[:")) return this.#posixClass();
     const low = this.#classMember(first);
+    this.#refuseSetOperators();
     if (!this.#sees("-") || this.#sees("-]")) return low.set;
     this.#at++;
     const high = this.#classMember(false);
@@ -201,9 +202,7 @@ class PatternParser {
   }
 
   #classMember(first: boolean): { readonly set: ByteSet; readonly byte?: number } {
-    for (const operator of ["&&", "--", "~~"]) {
-      if (this.#sees(operator)) this.#unsupported(`${operator} in a class`);
-    }
+    this.#refuseSetOperators();
     const char = this.#next();
     if (char === "" || (char === "]" && !first)) this.#refuse("the end of the pattern", "] of a class");
     if (char === "[") this.#unsupported("[ in a class");
@@ -211,6 +210,12 @@ class PatternParser {
     const set = char === "\\" ? this.#escapedSet() : literal(char.charCodeAt(0));
     const byte = set.indexOf(1);
     return set === literal(byte) ? { set, byte } : { set };
+  }
+
+  #refuseSetOperators(): void {
+    for (const operator of ["&&", "--", "~~"]) {
+      if (this.#sees(operator)) this.#unsupported(`${operator} in a class`);
+    }
   }
 
   #posixClass(): ByteSet {

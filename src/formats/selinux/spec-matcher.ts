@@ -11,12 +11,11 @@ import { Program, type Step } from "./program.ts";
  */
 const MAX_WORK = 1_000_000_000;
 
-/** Transitions that are remembered before all are forgotten and met again: 64 MiB. */
-const MAX_TRANSITIONS = 1 << 24;
+/** Numbers that are remembered, in transitions and states, before all are forgotten and met again: 64 MiB. */
+const MAX_REMEMBERED = 1 << 24;
 
 const UNKNOWN = -1;
 const DEAD = 0;
-const START = 1;
 const NO_SPEC = -1;
 
 /**
@@ -34,6 +33,7 @@ export class SpecMatcher {
   readonly #classOf: Uint8Array;
   readonly #sampleOf: readonly number[];
   readonly #visited: Uint32Array;
+  readonly #maxWork: number;
   #visit = 0;
   #work = 0;
 
@@ -42,8 +42,12 @@ export class SpecMatcher {
   #accepts: number[] = [];
   #transitions = new Int32Array(0);
   #stateOf = new Map<string, number>();
+  #start = DEAD;
+  #remembered = 0;
 
-  constructor(specs: readonly FileSpec[]) {
+  /** @param maxWork steps that this matcher may take in its life */
+  constructor(specs: readonly FileSpec[], maxWork = MAX_WORK) {
+    this.#maxWork = maxWork;
     const program = new Program();
     this.#specs = specs;
     this.#entries = specs.flatMap((spec, index) => (spec.contextual ? [] : [program.add(spec, index)]));
@@ -73,7 +77,7 @@ export class SpecMatcher {
 
   #run(key: string): number {
     const width = this.#sampleOf.length;
-    let state = START;
+    let state = this.#start;
     for (let at = 0; at < key.length; at++) {
       const byteClass = this.#classOf[key.charCodeAt(at)] as number;
       let next = this.#transitions[state * width + byteClass] as number;
@@ -105,7 +109,10 @@ export class SpecMatcher {
     const name = `${accept}:${Buffer.from(positions.buffer, 0, positions.byteLength).toString("latin1")}`;
     const known = this.#stateOf.get(name);
     if (known !== undefined) return known;
-    if ((this.#states.length + 1) * this.#sampleOf.length > MAX_TRANSITIONS) this.#forget();
+    // Positions are held twice: as numbers, and in the name.
+    const size = this.#sampleOf.length + 2 * positions.length;
+    if (this.#remembered + size > MAX_REMEMBERED) this.#forget();
+    this.#remembered += size;
     return this.#addState(name, positions, accept);
   }
 
@@ -128,8 +135,10 @@ export class SpecMatcher {
     this.#accepts = [];
     this.#transitions = new Int32Array(0);
     this.#stateOf = new Map();
+    this.#remembered = 0;
     this.#addState(`${NO_SPEC}:`, new Int32Array(0), NO_SPEC); // DEAD
-    this.#state(this.#entries, true); // START
+    const { positions, accept } = this.#closure(this.#entries, true);
+    this.#start = positions.length === 0 ? DEAD : this.#addState("start", positions, accept);
   }
 
   /** Every `byte` step that can be reached without reading, sorted, and the last spec that is complete. */
@@ -156,8 +165,9 @@ export class SpecMatcher {
 
   #spend(work = 1): void {
     this.#work += work;
-    if (this.#work <= MAX_WORK) return;
-    throw new UnsupportedError("selinux.policy.too-costly", "file_contexts: matching takes more than 10^9 steps", {
+    if (this.#work <= this.#maxWork) return;
+    const message = `file_contexts: matching takes more than ${this.#maxWork} steps`;
+    throw new UnsupportedError("selinux.policy.too-costly", message, {
       hint: "simplify the patterns with nested repetition",
     });
   }
