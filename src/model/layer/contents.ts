@@ -70,9 +70,10 @@ export async function readContents(
   return results;
 }
 
-async function readPath(path: string, bytes: Uint8Array): Promise<void> {
-  await using file = await open(path);
-  await readExactly(file, bytes, 0, path);
+async function readPath(path: string | Uint8Array, bytes: Uint8Array): Promise<void> {
+  const name = typeof path === "string" ? path : Buffer.from(path);
+  await using file = await open(name);
+  await readExactly(file, bytes, 0, String(name));
 }
 
 async function readFromLayer(layer: Layer, wanted: Wanted[]): Promise<void> {
