@@ -73,7 +73,8 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #start(program: URL): Lane {
-    const worker = new Worker(program);
+    // Flags of this process (`--input-type`, loaders) are not meant for the program.
+    const worker = new Worker(program, { execArgv: [] });
     const lane: Lane = { worker, own: [], running: new Map() };
     worker.on("message", ({ id, result, error }: WorkerAnswer) => {
       const task = lane.running.get(id);
@@ -84,6 +85,7 @@ export class WorkerPool implements AsyncDisposable {
       this.#dispatch();
     });
     worker.on("error", (error) => this.#fail(error));
+    worker.on("exit", (status) => this.#fail(new Error(`a worker stopped with status ${status}`)));
     worker.unref();
     return lane;
   }

@@ -6,7 +6,7 @@
  * (0700): the checksum finds accidents; it does not stop somebody who may write there.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { VerityAlgorithm } from "../../formats/fsverity/algorithm.ts";
 import type { BlobDigest } from "../../formats/oci/digest.ts";
@@ -36,7 +36,6 @@ export interface LayerCache {
 export async function openLayerCache(directory: string): Promise<LayerCache> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await chmod(directory, 0o700);
   } catch (cause) {
     throw new InputOutputError("cache.directory-unusable", `layer cache ${directory}: ${(cause as Error).message}`, {
       cause,
@@ -148,10 +147,10 @@ function fromStored({ p: path, k: kind, m, x, c, t, d }: StoredEntry, layer: num
 }
 
 function fromStoredContent(stored: StoredContent, layer: number): Content {
-  if (stored.length === 1) return { kind: "inline", bytes: Buffer.from(stored[0], "latin1") };
+  if (stored.length === 1) return { kind: "inline", bytes: new Uint8Array(Buffer.from(stored[0], "latin1")) };
   const [size, offset, hex] = stored;
   const digests: VerityDigests = Object.fromEntries(
-    Object.entries(hex).map(([algorithm, digest]) => [algorithm, Buffer.from(digest, "hex")]),
+    Object.entries(hex).map(([algorithm, digest]) => [algorithm, new Uint8Array(Buffer.from(digest, "hex"))]),
   );
   return { kind: "external", size: BigInt(size), digests, origin: { kind: "layer", layer, offset } };
 }

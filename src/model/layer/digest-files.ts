@@ -1,13 +1,13 @@
 import { leavesSize, VERITY_ALGORITHMS, type VerityAlgorithm } from "../../formats/fsverity/index.ts";
-import { InputOutputError, InterruptedError, quote, VerificationError } from "../../lib/errors.ts";
-import { type WorkerJobError, type WorkerPool } from "../../lib/hash/worker-pool.ts";
+import { InputOutputError, InterruptedError } from "../../lib/errors.ts";
+import { WorkerJobError, type WorkerPool } from "../../lib/hash/worker-pool.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import type { VerityDigests } from "../tree/tree.ts";
 import type { PendingDigests } from "./content-hasher.ts";
 import { LeafCollector } from "./leaf-collector.ts";
 import { OpenJobs } from "./open-jobs.ts";
 import { openVerityPool } from "./verity-pool.ts";
-import type { FilesJob, Hashes, RangeHashes, RangeJob } from "./verity-worker.ts";
+import type { FilesJob, Hashes, ListedFile, RangeHashes, RangeJob } from "./verity-worker.ts";
 
 /** Small files travel together, up to either limit; measured: one file a message costs twice the time. */
 const BATCH_FILES = 64;
@@ -29,14 +29,11 @@ export interface DigestFilesOptions {
  *
  * @param files with the sizes they were listed with
  * @returns digests in the order of `files`
- * @throws {VerificationError} `tree.file-changed` when a file is not what it was listed as, or changes meanwhile
- * @throws {InputOutputError} `tree.file-unreadable`
+ * @throws {InputOutputError} `tree.file-changed` when a file is not what it was listed as, or changes meanwhile;
+ *   `tree.unreadable`
  * @throws {InterruptedError} when `signal` aborts
  */
-export async function digestFiles(
-  files: readonly { readonly path: string; readonly size: number }[],
-  options: DigestFilesOptions,
-): Promise<VerityDigests[]> {
+export async function digestFiles(files: readonly ListedFile[], options: DigestFilesOptions): Promise<VerityDigests[]> {
   const { algorithms, signal, progress = silent } = options;
   await using own = options.pool === undefined ? openVerityPool() : null;
   const pool = (options.pool ?? own) as WorkerPool;
@@ -56,7 +53,7 @@ export async function digestFiles(
   };
   try {
     for (const batch of batches(files)) {
-      const first = files[batch[0] as number] as { path: string; size: number };
+      const first = files[batch[0] as number] as ListedFile;
       if (first.size > RANGE_SIZE) {
         const target = digests[batch[0] as number] as PendingDigests;
         await digestLargeFile(first, target, { pool, algorithms, start });
@@ -64,7 +61,7 @@ export async function digestFiles(
       }
       const job: FilesJob = {
         kind: "files",
-        files: batch.map((index) => files[index] as { path: string; size: number }),
+        files: batch.map((index) => files[index] as ListedFile),
         algorithms,
       };
       const size = job.files.reduce((sum, file) => sum + file.size, 0);
@@ -110,7 +107,7 @@ interface LargeFileContext {
 }
 
 async function digestLargeFile(
-  { path, size }: { readonly path: string; readonly size: number },
+  { path, size }: ListedFile,
   target: PendingDigests,
   { pool, algorithms, start }: LargeFileContext,
 ): Promise<void> {
@@ -127,7 +124,7 @@ async function digestLargeFile(
       try {
         const [range] = await Promise.all([pool.run<RangeHashes>(job), earlier]);
         identity ??= range.identity;
-        if (range.identity !== identity) throw fileChanged(`${quote(path)} changed while it was read`);
+        if (range.identity !== identity) throw fileChanged(`${String(path)} changed while it was read`);
         let at = 0;
         for (const [algorithm, collector] of collectors) {
           const end = at + leavesSize(to - from, algorithm);
@@ -142,16 +139,16 @@ async function digestLargeFile(
   }
 }
 
-function fileChanged(message: string): VerificationError {
-  return new VerificationError("tree.file-changed", message);
+function fileChanged(message: string): InputOutputError {
+  return new InputOutputError("tree.file-changed", message);
 }
 
 /** An error of a worker as one of ours. */
 function explain(error: unknown): never {
   const { code, message } = error as WorkerJobError;
-  if (code === "tree.file-changed" && !(error instanceof VerificationError)) throw fileChanged(message);
+  if (error instanceof WorkerJobError && code === "tree.file-changed") throw fileChanged(message);
   if (typeof code === "string" && /^E[A-Z]+$/.test(code)) {
-    throw new InputOutputError("tree.file-unreadable", message, { cause: error, data: { code } });
+    throw new InputOutputError("tree.unreadable", message, { cause: error, data: { code } });
   }
   throw error;
 }

@@ -185,7 +185,10 @@ describe("scanLayers", () => {
     ["layer.blob-size-mismatch", layerOf(gz, "gzip", tar, { size: gz.length - 1 })],
     ["layer.blob-size-mismatch", layerOf(gz, "gzip", tar, { size: gz.length + 1 })],
     ["layer.blob-size-mismatch", layerOf(tar, "none", tar, { file: { ...fileOf(tar, "short"), size: 1000 } })],
-    ["file.truncated", layerOf(tar, "none", tar, { file: { ...fileOf(tar.subarray(0, -3_000_000), "cut"), size: tar.length } })],
+    [
+      "file.truncated",
+      layerOf(tar, "none", tar, { file: { ...fileOf(tar.subarray(0, -3_000_000), "cut"), size: tar.length } }),
+    ],
     ["gzip.truncated", layerOf(gz.subarray(0, -9), "gzip", tar)],
     ["zstd.truncated", layerOf(zst.subarray(0, -9), "zstd", tar)],
     ["zstd.magic-unknown", layerOf(gz, "zstd", tar)],

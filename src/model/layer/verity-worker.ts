@@ -34,19 +34,22 @@ export interface UpdateJob {
   readonly last: boolean;
 }
 
+/** A file by its path, as functions of node:fs take it, and the size that it was listed with. */
+export interface ListedFile {
+  readonly path: string | Uint8Array;
+  readonly size: number;
+}
+
 /** Whole small files, answered with their digests. */
 export interface FilesJob {
   readonly kind: "files";
-  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly files: readonly ListedFile[];
   readonly algorithms: readonly VerityAlgorithm[];
 }
 
 /** A part of a large file, answered with its leaves. */
-export interface RangeJob {
+export interface RangeJob extends ListedFile {
   readonly kind: "range";
-  readonly path: string;
-  /** Of the whole file. */
-  readonly size: number;
   readonly from: number;
   readonly to: number;
   readonly algorithms: readonly VerityAlgorithm[];
@@ -136,8 +139,13 @@ function hashFiles({ files, algorithms }: FilesJob): Hashes {
  *
  * @returns a view into a buffer that the next call overwrites
  */
-function readStable(path: string, size: number, from: number, to: number): { bytes: Uint8Array; identity: string } {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+function readStable(
+  path: string | Uint8Array,
+  size: number,
+  from: number,
+  to: number,
+): { bytes: Uint8Array; identity: string } {
+  const fd = openSync(asFsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const before = identityOf(fd, path, size);
     if (scratch.length < to - from) scratch = new Uint8Array(to - from);
@@ -154,14 +162,22 @@ function readStable(path: string, size: number, from: number, to: number): { byt
   }
 }
 
-function identityOf(fd: number, path: string, size: number): string {
+function identityOf(fd: number, path: string | Uint8Array, size: number): string {
   const stat = fstatSync(fd);
   if (!stat.isFile() || stat.size !== size) throw changed(path, `a file of ${size} bytes`, `${stat.size} bytes`);
   return `${stat.dev}:${stat.ino}:${stat.mtimeMs}:${stat.ctimeMs}`;
 }
 
-function changed(path: string, expected: string, found: string): Error {
-  return Object.assign(new Error(`${path} changed while it was read: found ${found}, expected ${expected}`), {
-    code: "tree.file-changed",
-  });
+function changed(path: string | Uint8Array, expected: string, found: string): Error {
+  return Object.assign(
+    new Error(`${String(asFsPath(path))} changed while it was read: found ${found}, expected ${expected}`),
+    {
+      code: "tree.file-changed",
+    },
+  );
+}
+
+/** A message from the main thread makes a plain array of a buffer. */
+function asFsPath(path: string | Uint8Array): string | Buffer {
+  return typeof path === "string" ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
 }
