@@ -77,7 +77,7 @@ export function mmdebstrapArguments(recipe: DebianRecipe, options: MmdebstrapOpt
     "--variant=minbase",
     "--format=tar",
     // finish.sh decides what it says: an empty one is not a first boot to systemd, "uninitialized" is.
-    "--skip=cleanup/reproducible/machine-id",
+    "--skip=cleanup/reproducible",
     `--include=${recipe.packages.join(",")}`,
     ...LEFT_OUT.map((option) => `--dpkgopt=${option}`),
     ...(packageCache === undefined ? [] : packageCacheArguments(packageCache)),
