@@ -84,7 +84,6 @@ function baseSections(stub: Uint8Array, inputs: UkiInputs, uname: string | undef
   const first = isProfile ? [makeSection(".profile", profile)] : [];
   // Whatever stands before the first .profile is shared by all profiles, so the base's own comes last.
   const last = profiles.length > 0 ? [makeSection(".profile", profile ?? Buffer.from("ID=main"))] : [];
-  const one = (name: string, content: Uint8Array | undefined): UkiSection => makeSection(name, content ?? EMPTY);
   return [
     ...first,
     one(".osrel", inputs.osRelease),
@@ -105,7 +104,8 @@ function baseSections(stub: Uint8Array, inputs: UkiInputs, uname: string | undef
   ].filter(({ content }) => content.some((part) => part.length > 0));
 }
 
-const EMPTY = new Uint8Array(0);
+const one = (name: string, content: Uint8Array | undefined): UkiSection =>
+  makeSection(name, ...(content ? [content] : []));
 
 /** A single initrd stays as it is; in a series each begins at a multiple of 4, where the kernel looks for it. */
 function joinInitrds(initrds: readonly Uint8Array[]): Uint8Array[] {

@@ -84,21 +84,21 @@ function isSamePolicy(a: PcrPolicy, b: PcrPolicy): boolean {
 
 const HEX = /^[0-9a-f]*$/;
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+const ANY = /^/;
+
+const isText = (value: unknown, form: RegExp): boolean => typeof value === "string" && form.test(value);
 
 function isPolicy(value: unknown): value is PcrPolicy {
   if (typeof value !== "object" || value === null) return false;
   const policy = value as Record<string, unknown>;
-  const optional = (field: unknown, form: RegExp): boolean =>
-    field === undefined || (typeof field === "string" && form.test(field));
-  const required = (field: unknown): boolean => typeof field === "string" && HEX.test(field);
   return (
     Array.isArray(policy["pcrs"]) &&
     policy["pcrs"].every((pcr) => Number.isInteger(pcr)) &&
-    required(policy["pkfp"]) &&
-    required(policy["pol"]) &&
-    optional(policy["ref"], /^/) &&
-    optional(policy["tbs"], HEX) &&
-    optional(policy["sig"], BASE64)
+    isText(policy["pkfp"], HEX) &&
+    isText(policy["pol"], HEX) &&
+    isText(policy["ref"] ?? "", ANY) &&
+    isText(policy["tbs"] ?? "", HEX) &&
+    isText(policy["sig"] ?? "", BASE64)
   );
 }
 
