@@ -1,13 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { createHash, createPrivateKey, sign } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { sharedFixture, vector } from "../../../test/fixtures.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { SealwrightError } from "../../lib/errors.ts";
+import { parseSignatureLists } from "../esl/index.ts";
 import { parsePe } from "../pe/index.ts";
 import { parseCertificate } from "../x509/index.ts";
 import {
@@ -32,15 +33,16 @@ const signer = (name: string) => ({
 const signingTime = new Date("2024-01-01T00:00:00Z");
 const addonDigest = "dc541926920ff58c2461823135ca3e71fbe028f084cc5052c50d50313fadef69";
 
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-    return "accepted";
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-}
+const db = { certificates: ["db", "db-rsa3072", "db-rsa4096", "CA", "exp", "revoked"].map(certificate) };
+const dbx = { certificates: [certificate("revoked")] };
+
+const directory = mkdtempSync(join(tmpdir(), "sealwright-authenticode-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const store = (name: string, bytes: Uint8Array): string => {
+  writeFileSync(join(directory, name), bytes);
+  return join(directory, name);
+};
 
 describe("computeAuthenticodeDigest()", () => {
   test.each([
@@ -62,6 +64,23 @@ describe("computeAuthenticodeDigest()", () => {
       );
     },
   );
+
+  test("equals what hash-to-efi-sig-list computes for the programs of efitools, of aligned and other sizes", () => {
+    const programs = globSync("/usr/lib/efitools/*/*.efi");
+    expect(programs.length).toBeGreaterThan(4);
+    for (const path of programs) {
+      execFileSync("hash-to-efi-sig-list", [path, join(directory, "hash.esl")], { stdio: "pipe" });
+      const [list] = parseSignatureLists(readFileSync(join(directory, "hash.esl")));
+      expect(list?.signatures[0]?.data).toEqual(computeAuthenticodeDigest(readFileSync(path)));
+    }
+  });
+
+  test("equals what firmware measured for a boot loader", () => {
+    const manifest = readFileSync(sharedFixture("secureboot/attest/manifest.json"), "utf8");
+    const loader = readFileSync(sharedFixture("secureboot/attest/systemd-bootx64.signed.efi"));
+    expect(manifest).toContain(toHex(computeAuthenticodeDigest(loader)));
+    expect(verifyPe(loader, { db, dbx })).toMatchObject({ by: "certificate", index: 0 });
+  });
 
   test("equals what pesign computes for a UKI", () => {
     const text = execFileSync("pesign", ["-h", "-i", sharedFixture("secureboot/uki/min.signed.efi")], {
@@ -133,9 +152,6 @@ test("removeSignatures() gives the unsigned file back, with its CheckSum set", (
   expect(Buffer.compare(unsigned, stub)).toBe(0);
 });
 
-const db = { certificates: ["db", "db-rsa3072", "db-rsa4096", "CA", "exp", "revoked"].map(certificate) };
-const dbx = { certificates: [certificate("revoked")] };
-
 describe("verifyPe() agrees with firmware", () => {
   const rows = pe("verdicts.tsv").toString().trim().split("\n").slice(1);
   const codes: Readonly<Record<string, string>> = {
@@ -197,12 +213,6 @@ describe("verifyPe() gives evidence:", () => {
 });
 
 describe("other tools", () => {
-  const directory = mkdtempSync(join(tmpdir(), "sealwright-authenticode-"));
-  afterAll(() => rmSync(directory, { recursive: true }));
-  const store = (name: string, bytes: Uint8Array): string => {
-    writeFileSync(join(directory, name), bytes);
-    return join(directory, name);
-  };
   const dbCertificate = vector("secureboot/keys/test-db.crt");
 
   test.each(["addon.unsigned.efi", "addon.tail3.unsigned.efi", "addon.rawend-unaligned.unsigned.efi"])(

@@ -61,8 +61,11 @@ export interface ExternalSignature {
  */
 export function attachSignature(file: Pe | Uint8Array, parts: ExternalSignature): Uint8Array {
   const pe = file instanceof Uint8Array ? parsePe(file) : file;
-  const { certificate, message, signature, chain = [] } = parts;
-  const digest = computeAuthenticodeDigest(pe);
+  return embed(pe, computeAuthenticodeDigest(pe), parts);
+}
+
+function embed(pe: Pe, digest: Uint8Array, parts: ExternalSignature): Uint8Array {
+  const { certificate, chain = [], message, signature } = parts;
   const signed = parseSignedAttributes(message).values.get(ATTRIBUTE.messageDigest);
   const expected = computeMessageDigest(digest);
   if (signed?.tag !== TAG.OCTET_STRING || !equalBytes(signed.content, expected)) {
@@ -101,9 +104,9 @@ export interface ImageSigner {
  */
 export async function signPe(file: Pe | Uint8Array, signer: ImageSigner, options: SignOptions): Promise<Uint8Array> {
   const pe = file instanceof Uint8Array ? parsePe(file) : file;
-  const { message } = prepareSignature(pe, options.signingTime);
+  const { digest, message } = prepareSignature(pe, options.signingTime);
   const signature = await signer.sign(message);
-  return attachSignature(pe, { ...options, certificate: signer.certificate, message, signature });
+  return embed(pe, digest, { ...options, certificate: signer.certificate, message, signature });
 }
 
 /**

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { vector } from "../../../test/fixtures.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { SealwrightError } from "../../lib/errors.ts";
 import { der } from "../der/index.ts";
 import { buildCertificate, type Certificate, type CertificateRequest, parseCertificate } from "../x509/index.ts";
 import {
@@ -29,16 +29,6 @@ const signWith = (name: string) => async (message: Uint8Array) =>
 const data = Buffer.from("what is signed");
 const directory = mkdtempSync(join(tmpdir(), "sealwright-cms-"));
 afterAll(() => rmSync(directory, { recursive: true }));
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-    return "accepted";
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-}
 
 /** What `openssl cms -sign` makes of `data`. */
 function opensslSign(name: string, ...options: string[]): Uint8Array {
@@ -169,21 +159,21 @@ const spki = (name: string): Uint8Array =>
   createPublicKey(createPrivateKey(readFileSync(keyPath(name)))).export({ format: "der", type: "spki" });
 const names = (chain: Certificate[] | undefined) => chain?.map(({ subject }) => subject);
 
-describe("findChain()", () => {
-  const build = (name: string, use: CertificateRequest["use"], issuer?: { name: string; certificate: Certificate }) =>
-    buildCertificate(
-      {
-        subject: { commonName: name },
-        serial: 9n,
-        notBefore: new Date("2010-01-01"),
-        notAfter: new Date("2011-01-01"),
-        publicKey: spki(name),
-        use,
-        ...(issuer === undefined ? {} : { issuer: issuer.certificate }),
-      },
-      signWith(issuer?.name ?? name),
-    );
+const build = (name: string, use: CertificateRequest["use"], issuer?: { name: string; certificate: Certificate }) =>
+  buildCertificate(
+    {
+      subject: { commonName: name },
+      serial: 9n,
+      notBefore: new Date("2010-01-01"),
+      notAfter: new Date("2011-01-01"),
+      publicKey: spki(name),
+      use,
+      ...(issuer === undefined ? {} : { issuer: issuer.certificate }),
+    },
+    signWith(issuer?.name ?? name),
+  );
 
+describe("findChain()", () => {
   test("leads over embedded authorities to a root, an intermediate or the signer, whatever their dates", async () => {
     const root = await build("PK", "authority");
     const middle = await build("KEK", "authority", { name: "PK", certificate: root });

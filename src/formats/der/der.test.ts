@@ -1,20 +1,11 @@
 import { execFileSync } from "node:child_process";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { fromHex } from "../../../test/hex.ts";
-import { FormatError } from "../../lib/errors.ts";
 import { DerReader, der, readOnly, TAG } from "./index.ts";
 
 const reader = (hex: string): DerReader => new DerReader(fromHex(hex), "test value");
-const codeOf = (work: () => unknown): string => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof FormatError) return error.code;
-    throw error;
-  }
-  return "accepted";
-};
 
 describe("encoding", () => {
   test.each([

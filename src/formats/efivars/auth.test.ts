@@ -5,10 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { vector } from "../../../test/fixtures.ts";
 import { fromHex } from "../../../test/hex.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { FormatError, SealwrightError } from "../../lib/errors.ts";
+import { FormatError } from "../../lib/errors.ts";
 import { parseCertificate } from "../x509/index.ts";
 import {
   encodeAuthenticatedVariable,
@@ -26,16 +27,6 @@ const certificate = (name: string) => parseCertificate(bytesOf(`keys/test-${name
 const signWith = (name: string) => async (message: Uint8Array) =>
   sign("sha256", message, createPrivateKey(bytesOf(`keys/test-${name}.key`)));
 const time = new Date("2024-01-01T00:00:00Z");
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-    return "accepted";
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-}
 
 /** File, variable, payload, whose key, append: how efitools made them. */
 const files = [

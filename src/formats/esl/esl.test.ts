@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { vector } from "../../../test/fixtures.ts";
 import { fromHex } from "../../../test/hex.ts";
 import { parseGuid, showGuid } from "../../lib/bytes/guid.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { FormatError } from "../../lib/errors.ts";
 import {
   certificateList,
   encodeSignatureLists,
@@ -113,13 +113,3 @@ describe("parseSignatureLists() refuses", () => {
     );
   });
 });
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-    return "accepted";
-  } catch (error) {
-    if (error instanceof FormatError) return error.code;
-    throw error;
-  }
-}

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { vector } from "../../../test/fixtures.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { FormatError } from "../../lib/errors.ts";
 import { der } from "../der/index.ts";
 import {
   buildCertificate,
@@ -17,6 +17,7 @@ import {
   isSelfSigned,
   KEY_USAGE,
   parseCertificate,
+  parsePem,
   showKey,
 } from "./index.ts";
 
@@ -27,16 +28,6 @@ const spki = (name: string): Uint8Array =>
 const signWith = (name: string) => async (message: Uint8Array) =>
   sign("sha256", message, createPrivateKey(file(`${name}.key`)));
 const time = (text: string): Date => new Date(`${text}T00:00:00Z`);
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-    return "accepted";
-  } catch (error) {
-    if (error instanceof FormatError) return error.code;
-    throw error;
-  }
-}
 
 function opensslVerify(root: Certificate, leaf: Certificate): string {
   const directory = mkdtempSync(join(tmpdir(), "sealwright-x509-"));
@@ -89,6 +80,17 @@ test.each([
 test("parseCertificate() reads PEM and DER to the same bytes", () => {
   expect(parseCertificate(file("test-db.cer")).der).toEqual(certificate("test-db").der);
   expect(encodePem("CERTIFICATE", file("test-db.cer"))).toBe(file("test-db.crt").toString());
+});
+
+test("parseCertificate() reads every authority of Debian's ca-certificates", () => {
+  const blocks = parsePem(readFileSync("/etc/ssl/certs/ca-certificates.crt"), "bundle");
+  expect(blocks.length).toBeGreaterThan(100);
+  for (const { bytes } of blocks) {
+    const ours = parseCertificate(bytes);
+    const theirs = new X509Certificate(bytes);
+    expect(ours.notAfter).toEqual(theirs.validToDate);
+    expect(toHex(ours.publicKey.spki)).toBe(theirs.publicKey.export({ format: "der", type: "spki" }).toString("hex"));
+  }
 });
 
 describe("chains", () => {
