@@ -7,12 +7,13 @@ import { encodeDirectory } from "./directory.ts";
 import { type Extent, encodeExtentBlock, encodeExtentRoot } from "./extents.ts";
 import type { Group } from "./geometry.ts";
 import { encodeInode, type InodeFields, type Timestamp } from "./inode.ts";
-import { type DirectoryItem, type Item, verityOffset } from "./inventory.ts";
+import type { DirectoryItem, Item } from "./inventory.ts";
 import { encodeJournalSuperblock } from "./journal.ts";
 import { BLOCK_SIZE, INO, INODE_BLOCK_SIZE, INODE_FLAG, INODE_SIZE, SUPERBLOCK_OFFSET } from "./layout.ts";
 import { countUsed, encodeBlockBitmap, encodeInodeBitmap, type Place, type Placement } from "./placement.ts";
 import { encodeDescriptor, encodeSuperblock, type GroupUsage } from "./superblock.ts";
 import type { Ext4File, Ext4Leaf } from "./tree.ts";
+import { verityOffset } from "./verity.ts";
 import { encodeXattrBlock } from "./xattrs.ts";
 
 /** What identifies a file system beyond its tree. */

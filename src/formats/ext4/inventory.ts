@@ -1,8 +1,9 @@
 import { type ByteString, byteString, compareByteStrings } from "../../lib/bytes/byte-string.ts";
 import { FormatError } from "../../lib/errors.ts";
 import { type DirectoryEntry, type DirectoryLayout, layoutDirectory } from "./directory.ts";
-import { BLOCK_SIZE, FAST_SYMLINK_LIMIT, INO, LINK_MAX, VERITY_METADATA_ALIGNMENT } from "./layout.ts";
+import { BLOCK_SIZE, FAST_SYMLINK_LIMIT, INO, LINK_MAX } from "./layout.ts";
 import type { Ext4Directory, Ext4File, Ext4Leaf, Ext4Node, Ext4Verity } from "./tree.ts";
+import { verityOffset } from "./verity.ts";
 import { layoutXattrs, type XattrLayout } from "./xattrs.ts";
 
 /** Neighbouring blocks of a file's own numbering that must be stored. */
@@ -151,11 +152,6 @@ function fileSegments<C>({ size, verity }: Ext4File<C>): Segment[] {
   requireVerity(verity);
   const metadata = { block: verityOffset(size) / BLOCK_SIZE, count: verity.treeSize / BLOCK_SIZE + 1 };
   return data.count === 0 ? [metadata] : [data, metadata];
-}
-
-/** Where the Merkle tree of a file starts, in bytes. */
-export function verityOffset(size: number): number {
-  return Math.ceil(size / VERITY_METADATA_ALIGNMENT) * VERITY_METADATA_ALIGNMENT;
 }
 
 function requireVerity({ treeSize, descriptor }: Ext4Verity<unknown>): void {
