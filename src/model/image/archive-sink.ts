@@ -7,7 +7,7 @@ import { type ByteString, byteString } from "../../lib/bytes/byte-string.ts";
 import { UnsupportedError } from "../../lib/errors.ts";
 import { type OutputFile, openOutputFile } from "../host-io/files.ts";
 import { type NewBlob, readBlob } from "./blob.ts";
-import type { Blob } from "./image.ts";
+import type { Blob, FileRange } from "./image.ts";
 import type { ImageSink, ImageWriterOptions } from "./image-writer.ts";
 import { EMPTY_INDEX, withEntry } from "./index-entries.ts";
 
@@ -32,7 +32,7 @@ export async function openArchiveSink(path: string, options: ImageWriterOptions 
 class ArchiveSink implements ImageSink {
   readonly #output: OutputFile;
   readonly #signal: AbortSignal | undefined;
-  readonly #blobs = new Set<BlobDigest>();
+  readonly #blobs = new Map<BlobDigest, FileRange>();
   readonly #directories = new Set<string>();
   /** Members stand one after the other, so they are written one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -48,6 +48,10 @@ class ArchiveSink implements ImageSink {
 
   has(digest: BlobDigest): Promise<boolean> {
     return this.#next(() => Promise.resolve(this.#blobs.has(digest)));
+  }
+
+  locate(digest: BlobDigest): Promise<FileRange | undefined> {
+    return this.#next(() => Promise.resolve(this.#blobs.get(digest)));
   }
 
   put(blob: NewBlob, content: AsyncIterable<Uint8Array>): Promise<Descriptor> {
@@ -89,6 +93,7 @@ class ArchiveSink implements ImageSink {
       const headerOffset = this.#output.size;
       const space = blobHeader(blob.digest ?? UNKNOWN_DIGEST, blob.size ?? 0);
       await this.#output.write(space);
+      const offset = this.#output.size;
       const write = (chunk: Uint8Array): Promise<void> => this.#output.write(chunk);
       const found = await readBlob(blob, content, blob.digest ?? "blob", { signal: this.#signal, write });
       await this.#output.write(tarPadding(found.size));
@@ -96,7 +101,7 @@ class ArchiveSink implements ImageSink {
       if (header.length !== space.length) throw headerGrew(found.size);
       await this.#output.replace(headerOffset, header);
       if (this.#blobs.has(found.digest)) await this.#output.truncate(headerOffset);
-      this.#blobs.add(found.digest);
+      else this.#blobs.set(found.digest, { path: this.#output.temporaryPath, offset, size: found.size });
       return found;
     } catch (error) {
       await this.#output.truncate(start);

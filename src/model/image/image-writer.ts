@@ -5,9 +5,11 @@ import { parseManifest } from "../../formats/oci/manifest.ts";
 import { parseReference } from "../../formats/oci/reference.ts";
 import { NotFoundError, UnsupportedError, UsageError } from "../../lib/errors.ts";
 import { openArchiveSink } from "./archive-sink.ts";
-import { type NewBlob, streamBytes } from "./blob.ts";
-import type { Blob } from "./image.ts";
+import { fileBlob, type NewBlob, streamBytes } from "./blob.ts";
+import { hostPlatform } from "./host-platform.ts";
+import type { Blob, FileRange, Image } from "./image.ts";
 import { openLayoutSink } from "./layout-sink.ts";
+import { completeImage, type ImageSource } from "./source.ts";
 
 /** What a place to write images to must offer; `completeWriter` derives the rest. */
 export interface ImageSink extends AsyncDisposable {
@@ -15,6 +17,8 @@ export interface ImageSink extends AsyncDisposable {
   has(digest: BlobDigest): Promise<boolean>;
   /** Keeps a blob until `publish`, checked against what is known of it. */
   put(blob: NewBlob, content: AsyncIterable<Uint8Array>): Promise<Descriptor>;
+  /** Where the bytes of a blob are, while it waits and afterwards. */
+  locate(digest: BlobDigest): Promise<FileRange | undefined>;
   /** As `put`, by a shorter way when there is one. */
   copy(blob: Blob): Promise<Descriptor>;
   /** Shows everything at once: `entry` comes into the index, in the place of one with the same tag. */
@@ -47,6 +51,12 @@ export interface ImageWriter extends AsyncDisposable {
   putBytes(bytes: Uint8Array, mediaType: string): Promise<Descriptor>;
   /** Stores a blob of another image as it is, and checks it on the way. Takes no space where files can share it. */
   copyBlob(blob: Blob): Promise<Descriptor>;
+  /**
+   * Opens the image that a manifest makes of what was stored, before anybody else can: to check it.
+   *
+   * @throws {NotFoundError} `image.blob.missing` when the manifest names what was not stored
+   */
+  read(manifest: NewManifest): Promise<Image>;
   /**
    * @returns the descriptor of the manifest
    * @throws {NotFoundError} `image.blob.missing` when the manifest names what was not stored
@@ -82,6 +92,22 @@ export async function openImageWriter(text: string, options: ImageWriterOptions 
   return completeWriter(sink, text, select?.tag);
 }
 
+/** What a sink holds so far, as a place to read one image from. */
+function sinkSource(sink: ImageSink, name: string, manifest: Descriptor): ImageSource {
+  return {
+    name,
+    candidates: () => Promise.resolve([manifest]),
+    async blob(descriptor, what) {
+      const range = await sink.locate(descriptor.digest);
+      if (range !== undefined) return fileBlob(descriptor, range, what);
+      throw new NotFoundError("image.blob.missing", `${what}: ${descriptor.digest} was not written`, {
+        data: { digest: descriptor.digest },
+      });
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
 export function completeWriter(sink: ImageSink, name: string, defaultTag?: string): ImageWriter {
   const putBytes = (bytes: Uint8Array, mediaType: string): Promise<Descriptor> =>
     sink.put({ mediaType, digest: toBlobDigest(bytes), size: bytes.length }, streamBytes(bytes));
@@ -90,6 +116,13 @@ export function completeWriter(sink: ImageSink, name: string, defaultTag?: strin
     putBlob: (blob, content) => sink.put(blob, content),
     putBytes,
     copyBlob: (blob) => sink.copy(blob),
+    async read({ manifestBytes, mediaType }) {
+      const descriptor = await putBytes(manifestBytes, mediaType);
+      return await completeImage(sinkSource(sink, name, descriptor), {
+        platform: hostPlatform(),
+        platformRequired: false,
+      });
+    },
     async commit({ manifestBytes, mediaType, annotations, tag = defaultTag }) {
       const manifest = parseManifest(manifestBytes, `${name}: manifest`);
       for (const { digest } of [manifest.config, ...manifest.layers]) {

@@ -12,7 +12,7 @@ import { throwIfInterrupted } from "../host-io/interrupt.ts";
 import { openTempDirBeside, type TempDir } from "../host-io/temp.ts";
 import { fileBlob, type NewBlob, readBlob } from "./blob.ts";
 import { openDirectoryStore } from "./file-store.ts";
-import type { Blob } from "./image.ts";
+import type { Blob, FileRange } from "./image.ts";
 import type { ImageSink, ImageWriterOptions } from "./image-writer.ts";
 import { EMPTY_INDEX, withEntry } from "./index-entries.ts";
 import { loadLayoutIndex } from "./layout-source.ts";
@@ -66,6 +66,11 @@ class LayoutSink implements ImageSink {
 
   async has(digest: BlobDigest): Promise<boolean> {
     return this.#staged.has(digest) || (await this.#find(digest)) !== undefined;
+  }
+
+  async locate(digest: BlobDigest): Promise<FileRange | undefined> {
+    const path = this.#staged.get(digest) ?? (await this.#find(digest))?.path;
+    return path === undefined ? undefined : { path, offset: 0, size: (await stat(path)).size };
   }
 
   async put(blob: NewBlob, content: AsyncIterable<Uint8Array>): Promise<Descriptor> {

@@ -1,8 +1,9 @@
-import { type Platform, parsePlatform } from "../../formats/oci/platform.ts";
+import { parsePlatform } from "../../formats/oci/platform.ts";
 import { parseReference, type Reference } from "../../formats/oci/reference.ts";
 import { UnsupportedError, UsageError } from "../../lib/errors.ts";
 import { openDockerArchiveSource } from "./docker-archive-source.ts";
 import { openArchiveStore, openDirectoryStore } from "./file-store.ts";
+import { hostPlatform } from "./host-platform.ts";
 import type { Image } from "./image.ts";
 import { openLayoutSource } from "./layout-source.ts";
 import { completeImage, type ImageSource } from "./source.ts";
@@ -65,11 +66,3 @@ export async function openImageSource(text: string, signal?: AbortSignal): Promi
 }
 
 const PLACE = { docker: "a registry", "containers-storage": "the storage of a container engine" } as const;
-
-/** Names of Node for CPUs, where GOARCH has others. */
-const GOARCH: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386", ppc64: "ppc64le", mipsel: "mipsle" };
-
-/** Images are for Linux, also when a Mac reads them. */
-export function hostPlatform(): Platform {
-  return { os: "linux", architecture: GOARCH[process.arch] ?? process.arch };
-}

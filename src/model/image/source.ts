@@ -66,7 +66,9 @@ export async function completeImage(source: ImageSource, options: ResolveOptions
   const manifest = parseManifest(manifestBytes, `${name}: manifest`);
   const configBytes = await loadConfig(source, manifest);
   const config = parseImageConfig(configBytes, `${name}: image config`);
-  if (options.platformRequired && !matchesPlatform(config, options.platform)) {
+  // Configs often leave the variant to the index.
+  const offered = { ...config, variant: config.variant ?? options.platform.variant };
+  if (options.platformRequired && !matchesPlatform(offered, options.platform)) {
     throw platformNotFound(name, options.platform, [config]);
   }
 
