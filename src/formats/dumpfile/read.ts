@@ -50,12 +50,17 @@ const KINDS: Readonly<Record<number, DumpNode["kind"] | "file">> = {
   0o14: "socket",
 };
 
+/** What is remembered to be shared: text of one line, and different texts. Safety limits. */
+const SHARED_TEXT_MAX = 256;
+const SHARED_MAPS_MAX = 4096;
+
 const NO_XATTRS: ReadonlyMap<ByteString, ByteString> = new Map();
 const NO_CONTENT = new Uint8Array(0);
 
 class Reader implements Dumpfile {
   readonly #scanner: DumpfileScanner;
   readonly #limits: DumpfileLimits;
+  readonly #sharedXattrs = new Map<string, ReadonlyMap<ByteString, ByteString>>();
   #algorithm: VerityAlgorithm | undefined;
 
   constructor(scanner: DumpfileScanner, { algorithm, limits = DUMPFILE_LIMITS }: ParseDumpfileOptions) {
@@ -214,10 +219,23 @@ class Reader implements Dumpfile {
     return path.toLowerCase() as ByteString;
   }
 
-  /** Of a repeated name composefs-rs keeps the largest value. */
+  /** Lines with the same attributes share one map: most of an OS differs in few labels only. */
   #xattrs(): ReadonlyMap<ByteString, ByteString> {
     const line = this.#scanner;
     if (!line.hasField) return NO_XATTRS;
+    if (line.restSize > SHARED_TEXT_MAX) return this.#parseXattrs();
+    const text = line.rest;
+    let xattrs = this.#sharedXattrs.get(text);
+    if (xattrs === undefined) {
+      xattrs = this.#parseXattrs();
+      if (this.#sharedXattrs.size < SHARED_MAPS_MAX) this.#sharedXattrs.set(text, xattrs);
+    }
+    return xattrs;
+  }
+
+  /** Of a repeated name composefs-rs keeps the largest value. */
+  #parseXattrs(): ReadonlyMap<ByteString, ByteString> {
+    const line = this.#scanner;
     const xattrs = new Map<ByteString, ByteString>();
     let names = 0;
     while (line.hasField) {

@@ -64,6 +64,15 @@ export class DumpfileScanner {
     return this;
   }
 
+  /** What follows the field on the line. */
+  get rest(): string {
+    return this.#bytes.toString("latin1", this.#end, this.#lineEnd);
+  }
+
+  get restSize(): number {
+    return this.#lineEnd - this.#end;
+  }
+
   get length(): number {
     return this.#end - this.#start;
   }
@@ -75,7 +84,7 @@ export class DumpfileScanner {
 
   /** The field as it stands, up to 80 bytes of it. */
   get text(): string {
-    return this.#bytes.latin1Slice(this.#start, Math.min(this.#end, this.#start + 81));
+    return this.#bytes.toString("latin1", this.#start, Math.min(this.#end, this.#start + 81));
   }
 
   /** Drops the first byte of the field when it is this one. */
@@ -99,7 +108,7 @@ export class DumpfileScanner {
   bigint(name: DumpfileField, start: number = this.#start, end: number = this.#end): bigint {
     const value = digits(this.#bytes, start, end, 10);
     if (value !== undefined) return BigInt(value);
-    const text = this.#bytes.latin1Slice(start, Math.min(end, start + 40));
+    const text = this.#bytes.toString("latin1", start, Math.min(end, start + 40));
     const big = /^[0-9]+$/.test(text) ? BigInt(text) : -1n;
     if (big < 0n || BigInt.asUintN(64, big) !== big) {
       throw this.refuse("dumpfile.number.malformed", name, "a decimal number of up to 64 bits", quote(this.text));
@@ -124,9 +133,9 @@ export class DumpfileScanner {
   /** The value of the field, escapes undone. */
   string(name: DumpfileField | "xattr", start: number = this.#start, end: number = this.#end): ByteString {
     for (let at = start; at < end; at++) {
-      if (this.#bytes[at] === BACKSLASH) return this.#unescape(name, start, end).latin1Slice() as ByteString;
+      if (this.#bytes[at] === BACKSLASH) return this.#unescape(name, start, end).toString("latin1") as ByteString;
     }
-    return this.#bytes.latin1Slice(start, end) as ByteString;
+    return this.#bytes.toString("latin1", start, end) as ByteString;
   }
 
   /** The value of the field as bytes of its own. */
@@ -189,7 +198,7 @@ export class DumpfileScanner {
   }
 
   #badEscape(name: DumpfileField | "xattr", at: number, end: number): FormatError {
-    const found = showByteString(this.#bytes.latin1Slice(at, Math.min(end, at + 4)) as ByteString);
+    const found = showByteString(this.#bytes.toString("latin1", at, Math.min(end, at + 4)) as ByteString);
     return this.refuse("dumpfile.escape.malformed", name, "\\\\, \\n, \\r, \\t or \\xNN", quote(found));
   }
 }

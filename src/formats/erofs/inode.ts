@@ -30,6 +30,6 @@ export interface ErofsInode {
   readonly xattrs: readonly Xattr[];
   readonly content: ErofsContent;
   nlink: number;
-  /** Place in the list of inodes; set when an image is planned. */
+  /** Place in the list of inodes, set when the image is planned; -1 before, since that happens once. */
   index: number;
 }

@@ -53,6 +53,7 @@ const CHUNKS_MAX = 1024;
  * Finds the place of every inode, xattr and block.
  *
  * @param inodes in the order in which they are stored, the root first; each once
+ * @throws {TypeError} when an inode is listed twice or was planned before
  * @throws {FormatError} `erofs.xattr.shared-count`, `erofs.xattr.total-size`, `erofs.file.size`, `erofs.name.length`
  */
 export function planErofs(inodes: readonly ErofsInode[], version: ComposefsVersion): ErofsPlan {
@@ -118,25 +119,27 @@ export function planErofs(inodes: readonly ErofsInode[], version: ComposefsVersi
   };
 }
 
-/** Whether `a` comes before `b` when seconds are taken as unsigned 64 bits, as composefs-rs compares them. */
-function isEarlier(a: Time, b: Time): boolean {
-  if (a.sec === b.sec) return a.nsec < b.nsec;
-  return a.sec < 0n === b.sec < 0n ? a.sec < b.sec : b.sec < 0n;
+/** Whether a time comes before `other` when seconds are taken as unsigned 64 bits, as composefs-rs compares them. */
+function isEarlier(sec: bigint, nsec: number, other: Time): boolean {
+  if (sec === other.sec) return nsec < other.nsec;
+  return sec < 0n === other.sec < 0n ? sec < other.sec : other.sec < 0n;
 }
 
 function numberInodes(inodes: readonly ErofsInode[]): Time {
   let least: Time | undefined;
   for (let index = 0; index < inodes.length; index++) {
     const inode = inodes[index] as ErofsInode;
+    if (inode.index !== -1) throw new TypeError("an inode is listed twice, or its image was planned before");
     inode.index = index;
-    const mtime = { sec: inode.mtimeSec, nsec: inode.mtimeNsec };
-    if (least === undefined || isEarlier(mtime, least)) least = mtime;
+    if (least === undefined || isEarlier(inode.mtimeSec, inode.mtimeNsec, least)) {
+      least = { sec: inode.mtimeSec, nsec: inode.mtimeNsec };
+    }
   }
   return least ?? { sec: 0n, nsec: 0 };
 }
 
+/** Counts the uses of every xattr. */
 function sharedXattrs(inodes: readonly ErofsInode[], rules: LayoutRules): Xattr[] {
-  for (const { xattrs } of inodes) for (const xattr of xattrs) xattr.uses = 0;
   const shared: Xattr[] = [];
   for (const { xattrs } of inodes) {
     for (const xattr of xattrs) if (++xattr.uses === 2) shared.push(xattr);

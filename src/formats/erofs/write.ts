@@ -26,7 +26,6 @@ import {
   XATTR_BODY_SIZE,
   XATTR_ENTRY,
   XATTR_ENTRY_SIZE,
-  XATTR_PREFIXES,
 } from "./layout.ts";
 import type { ErofsPlan } from "./plan.ts";
 import { Sink } from "./sink.ts";
@@ -66,13 +65,8 @@ export function encodeErofs(plan: ErofsPlan): Uint8Array {
   return image;
 }
 
-const ACL_INDEXES = new Set([
-  XATTR_PREFIXES.indexOf("system.posix_acl_access"),
-  XATTR_PREFIXES.indexOf("system.posix_acl_default"),
-]);
-
 function putHeader({ version, rules, inodes }: ErofsPlan, sink: Sink): void {
-  const hasAcl = rules.aclFlag && inodes.some(({ xattrs }) => xattrs.some(({ name }) => ACL_INDEXES.has(name.index)));
+  const hasAcl = rules.aclFlag && inodes.some(({ xattrs }) => xattrs.some(({ name }) => name.isAcl));
   const at = sink.reserve(0, COMPOSEFS_HEADER_SIZE);
   const view = viewOf(sink.buffer.subarray(at, at + COMPOSEFS_HEADER_SIZE));
   setField(view, COMPOSEFS_HEADER.magic, COMPOSEFS_MAGIC);
@@ -110,8 +104,8 @@ function putInode(plan: ErofsPlan, inode: ErofsInode, sink: Sink): void {
   const headerSize = compact ? COMPACT_INODE_SIZE : EXTENDED_INODE_SIZE;
   const at = sink.reserve(position, headerSize + xattrSize + tail);
   const into = sink.buffer;
-  if (compact) putCompact(plan, inode, into, at);
-  else putExtended(plan, inode, into, at);
+  if (compact) putCompact(plan, inode, sink.view, at);
+  else putExtended(plan, inode, sink.view, at);
   if (xattrSize > 0) putXattrs(plan, inode, into, at + headerSize);
   if (tail === 0) return;
   const tailAt = at + headerSize + xattrSize;
@@ -156,37 +150,37 @@ function xattrCount(plan: ErofsPlan, index: number): number {
   return size === 0 ? 0 : (size - XATTR_BODY_SIZE) / 4 + 1;
 }
 
-function putCompact(plan: ErofsPlan, inode: ErofsInode, into: Buffer, at: number): void {
+function putCompact(plan: ErofsPlan, inode: ErofsInode, into: DataView, at: number): void {
   const { index } = inode;
   const field = COMPACT_INODE;
-  into.writeUInt16LE(dataLayout(plan, inode) << 1, at + field.format[0]);
-  into.writeUInt16LE(xattrCount(plan, index), at + field.xattrCount[0]);
-  into.writeUInt16LE(inode.mode, at + field.mode[0]);
-  into.writeUInt16LE(inode.nlink, at + field.nlink[0]);
-  into.writeUInt32LE(plan.sizes[index] as number, at + field.size[0]);
-  into.writeUInt32LE(unionOf(plan, inode), at + field.union[0]);
-  into.writeUInt32LE(index, at + field.ino[0]);
-  into.writeUInt16LE(inode.uid, at + field.uid[0]);
-  into.writeUInt16LE(inode.gid, at + field.gid[0]);
+  into.setUint16(at + field.format[0], dataLayout(plan, inode) << 1, true);
+  into.setUint16(at + field.xattrCount[0], xattrCount(plan, index), true);
+  into.setUint16(at + field.mode[0], inode.mode, true);
+  into.setUint16(at + field.nlink[0], inode.nlink, true);
+  into.setUint32(at + field.size[0], plan.sizes[index] as number, true);
+  into.setUint32(at + field.union[0], unionOf(plan, inode), true);
+  into.setUint32(at + field.ino[0], index, true);
+  into.setUint16(at + field.uid[0], inode.uid, true);
+  into.setUint16(at + field.gid[0], inode.gid, true);
 }
 
-function putExtended(plan: ErofsPlan, inode: ErofsInode, into: Buffer, at: number): void {
+function putExtended(plan: ErofsPlan, inode: ErofsInode, into: DataView, at: number): void {
   const { index } = inode;
   const { rules } = plan;
   const field = EXTENDED_INODE;
   const size = plan.sizes[index] as number;
-  into.writeUInt16LE((dataLayout(plan, inode) << 1) | INODE_EXTENDED, at + field.format[0]);
-  into.writeUInt16LE(xattrCount(plan, index), at + field.xattrCount[0]);
-  into.writeUInt16LE(inode.mode, at + field.mode[0]);
-  into.writeUInt32LE(size % 2 ** 32, at + field.size[0]);
-  into.writeUInt32LE(Math.floor(size / 2 ** 32), at + field.size[0] + 4);
-  into.writeUInt32LE(unionOf(plan, inode), at + field.union[0]);
-  into.writeUInt32LE(rules.numberedByNid ? nidAt(plan, index) : index, at + field.ino[0]);
-  into.writeUInt32LE(inode.uid, at + field.uid[0]);
-  into.writeUInt32LE(inode.gid, at + field.gid[0]);
-  into.writeBigInt64LE(inode.mtimeSec, at + field.mtimeSec[0]);
-  into.writeUInt32LE(rules.nanoseconds ? inode.mtimeNsec : 0, at + field.mtimeNsec[0]);
-  into.writeUInt32LE(inode.nlink, at + field.nlink[0]);
+  into.setUint16(at + field.format[0], (dataLayout(plan, inode) << 1) | INODE_EXTENDED, true);
+  into.setUint16(at + field.xattrCount[0], xattrCount(plan, index), true);
+  into.setUint16(at + field.mode[0], inode.mode, true);
+  into.setUint32(at + field.size[0], size % 2 ** 32, true);
+  into.setUint32(at + field.size[0] + 4, Math.floor(size / 2 ** 32), true);
+  into.setUint32(at + field.union[0], unionOf(plan, inode), true);
+  into.setUint32(at + field.ino[0], rules.numberedByNid ? nidAt(plan, index) : index, true);
+  into.setUint32(at + field.uid[0], inode.uid, true);
+  into.setUint32(at + field.gid[0], inode.gid, true);
+  into.setBigInt64(at + field.mtimeSec[0], inode.mtimeSec, true);
+  into.setUint32(at + field.mtimeNsec[0], rules.nanoseconds ? inode.mtimeNsec : 0, true);
+  into.setUint32(at + field.nlink[0], inode.nlink, true);
 }
 
 /** References to shared entries first, then the local ones, both in the order of the inode's list. */

@@ -9,6 +9,7 @@ const SUFFIX_MAX = 255;
 const VALUE_MAX = 65_535;
 
 const LUSTRE_INDEX = 5;
+const ACL_INDEXES: readonly number[] = [2, 3];
 
 export interface XattrName {
   readonly full: ByteString;
@@ -18,6 +19,8 @@ export interface XattrName {
   readonly suffix: ByteString;
   /** The bit that the name clears in an inode's name filter. */
   readonly filterBit: number;
+  /** Stored with the index of a POSIX ACL. */
+  readonly isAcl: boolean;
 }
 
 /** One name and value of an image. Equal ones are one object: that is how sharing is found. */
@@ -26,7 +29,7 @@ export interface Xattr {
   readonly value: ByteString;
   /** Bytes of the entry with its padding. */
   readonly size: number;
-  /** How many list entries have it, and its place in the shared table; both set when an image is planned. */
+  /** How many list entries have it, and its place in the shared table; both set when the image is planned. */
   uses: number;
   sharedOffset: number;
 }
@@ -53,7 +56,7 @@ export class XattrPool {
     return added;
   }
 
-  /** An entry that the caller knows to be the only one of this name and value, or keeps itself. */
+  /** An entry of a name and value that nobody else asks for: the caller keeps equal ones together. */
   unique(full: ByteString, value: ByteString): Xattr {
     return makeXattr(this.#name(full).name, value);
   }
@@ -93,7 +96,7 @@ function splitXattrName(full: ByteString, lustrePrefix: boolean): XattrName {
     });
   }
   const filterBit = 1 << (xxh32(byteStringToBytes(suffix), XATTR_FILTER_SEED + index) % 32);
-  return { full, index, suffix, filterBit };
+  return { full, index, suffix, filterBit, isAcl: ACL_INDEXES.includes(index) };
 }
 
 function compareValues(a: ByteString, b: ByteString): number {

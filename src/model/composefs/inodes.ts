@@ -13,7 +13,7 @@ import {
   XattrPool,
 } from "../../formats/erofs/index.ts";
 import { VERITY_ALGORITHMS } from "../../formats/fsverity/index.ts";
-import { type ByteString, bytesToByteString, showByteString } from "../../lib/bytes/byte-string.ts";
+import { type ByteString, compareByteStrings, showByteString } from "../../lib/bytes/byte-string.ts";
 import { FormatError, PolicyError } from "../../lib/errors.ts";
 import type { Tree, TreeNode } from "../tree/tree.ts";
 import { type Content, type Directory, isWhiteout, type Leaf, type Metadata, sortedEntries } from "../tree/tree.ts";
@@ -62,12 +62,15 @@ class InodeList {
   readonly #stubs: boolean;
   readonly #leaves = new Map<Leaf, ErofsInode>();
   readonly #own = new Map<ErofsInode, readonly ErofsInode[]>();
-  readonly #objects = new Map<ByteString, { readonly metacopy: Xattr; readonly redirect: Xattr }>();
+  readonly #objects = new Map<ByteString, readonly [metacopy: Xattr, redirect: Xattr]>();
+  readonly #objectValues: overlay.ObjectValues;
+  readonly #xattrLists = new Map<Metadata["xattrs"], readonly Xattr[]>();
 
   constructor(tree: Tree, format: ComposefsFormat) {
     this.#format = format;
     this.#root = tree.root;
     this.#stubs = format.version < 2;
+    this.#objectValues = new overlay.ObjectValues(format.algorithm);
     this.#pool = new XattrPool({ lustrePrefix: layoutRules(format.version).lustrePrefix });
   }
 
@@ -120,13 +123,9 @@ class InodeList {
     const entries = sortedEntries(isRoot && this.#stubs ? withStubs(node) : node);
     const names: ByteString[] = [];
     const children: ErofsInode[] = [];
-    const xattrs = this.#ownXattrs(node.meta);
-    const inode = makeInode(MODE_TYPE.directory, node.meta, xattrs, (self) => ({
-      kind: "directory",
-      parent: parent ?? self,
-      names,
-      children,
-    }));
+    const xattrs = [...this.#ownXattrs(node.meta)];
+    const inode = makeInode(MODE_TYPE.directory, node.meta, xattrs, NOTHING);
+    inode.content = { kind: "directory", parent: parent ?? inode, names, children };
     this.depthFirst.push(inode);
     const frame: Frame = {
       path,
@@ -159,8 +158,11 @@ class InodeList {
   }
 
   #leaf(frame: Frame, name: ByteString, node: Leaf): ErofsInode {
-    const xattrs = node.kind === "file" ? this.#contentXattrs(node.content, frame.path, name) : [];
-    this.#ownXattrs(node.meta, xattrs);
+    const xattrs: Xattr[] = [];
+    const content = node.kind === "file" ? this.#contentXattrs(node.content, frame.path, name) : NO_XATTRS;
+    const own = this.#ownXattrs(node.meta);
+    // V0 and V1 are sorted next, which own names before "trusted." save; V2 keeps this order.
+    xattrs.push(...(this.#stubs ? own : content), ...(this.#stubs ? content : own));
     const escaped = this.#stubs && isWhiteout(node) && !this.#isStub(frame, name, node.meta);
     if (escaped) {
       frame.hasWhiteout = true;
@@ -168,8 +170,7 @@ class InodeList {
     }
     this.#order(xattrs);
     const type = escaped ? MODE_TYPE.file : MODE_TYPE[node.kind];
-    const content = escaped ? NOTHING : leafContent(node, frame.path, name);
-    const inode = makeInode(type, node.meta, xattrs, () => content);
+    const inode = makeInode(type, node.meta, xattrs, escaped ? NOTHING : leafContent(node, frame.path, name));
     this.#leaves.set(node, inode);
     this.depthFirst.push(inode);
     return inode;
@@ -177,36 +178,41 @@ class InodeList {
 
   /** V0 and V1 store an inode's xattrs by name; V2 as they were added. */
   #order(xattrs: Xattr[]): void {
-    if (this.#stubs && xattrs.length > 1) xattrs.sort(compareByFullName);
-  }
-
-  #ownXattrs({ xattrs }: Metadata, into: Xattr[] = []): Xattr[] {
-    if (xattrs.size === 0) return into;
-    const names = [...xattrs.keys()];
-    if (names.length > 1) names.sort();
-    for (const name of names) {
-      into.push(this.#pool.get(overlay.escapeXattrName(name), xattrs.get(name) as ByteString));
+    if (!this.#stubs) return;
+    for (let at = 1; at < xattrs.length; at++) {
+      if (compareByFullName(xattrs[at - 1] as Xattr, xattrs[at] as Xattr) > 0) {
+        xattrs.sort(compareByFullName);
+        return;
+      }
     }
-    return into;
   }
 
-  #contentXattrs(content: Content, path: string, name: ByteString): Xattr[] {
+  /** Trees share the maps of equal attributes where they can, and most nodes have one of a few. */
+  #ownXattrs({ xattrs }: Metadata): readonly Xattr[] {
+    if (xattrs.size === 0) return [];
+    let own = this.#xattrLists.get(xattrs);
+    if (own === undefined) {
+      own = [...xattrs]
+        .sort(([a], [b]) => compareByteStrings(a, b))
+        .map(([name, value]) => this.#pool.get(overlay.escapeXattrName(name), value));
+      this.#xattrLists.set(xattrs, own);
+    }
+    return own;
+  }
+
+  #contentXattrs(content: Content, path: string, name: ByteString): readonly Xattr[] {
     switch (content.kind) {
       case "inline":
-        return [];
+        return NO_XATTRS;
       case "external": {
         const digest = content.digests[this.#format.algorithm];
         if (digest?.length !== VERITY_ALGORITHMS[this.#format.algorithm].digestSize) {
           throw missingDigest(content, this.#format, path, name);
         }
-        const { metacopy, redirect } = this.#object(digest);
-        return [metacopy, redirect];
+        return this.#object(digest);
       }
       case "unverified":
-        return [
-          this.#pool.get(overlay.METACOPY, overlay.EMPTY),
-          this.#pool.get(overlay.REDIRECT, `/${content.path}` as ByteString),
-        ];
+        return [this.#pool.get(overlay.METACOPY, overlay.EMPTY), this.#redirect(content.path)];
       case "sparse":
         return [this.#pool.get(overlay.METACOPY, overlay.EMPTY)];
       default:
@@ -214,19 +220,25 @@ class InodeList {
     }
   }
 
-  /** Equal digests share their attributes. */
-  #object(digest: Uint8Array): { readonly metacopy: Xattr; readonly redirect: Xattr } {
-    const key = bytesToByteString(digest);
-    let known = this.#objects.get(key);
+  /** Metacopy and redirect; equal digests share them. */
+  #object(digest: Uint8Array): readonly [Xattr, Xattr] {
+    const metacopy = this.#objectValues.metacopy(digest);
+    let known = this.#objects.get(metacopy);
     if (known === undefined) {
-      const path = overlay.objectPath(Buffer.from(key, "latin1").toString("hex"));
-      known = {
-        metacopy: this.#pool.get(overlay.METACOPY, overlay.encodeMetacopy(key, this.#format.algorithm)),
-        redirect: this.#pool.get(overlay.REDIRECT, `/${path}` as ByteString),
-      };
-      this.#objects.set(key, known);
+      const redirect = this.#objectValues.redirect(digest);
+      known = [this.#pool.unique(overlay.METACOPY, metacopy), this.#pool.unique(overlay.REDIRECT, redirect)];
+      this.#objects.set(metacopy, known);
     }
     return known;
+  }
+
+  /** A path that is an object's is shared with the files that name its digest. */
+  #redirect(path: ByteString): Xattr {
+    const digest = Buffer.from(path.replace("/", ""), "hex");
+    return digest.length === VERITY_ALGORITHMS[this.#format.algorithm].digestSize &&
+      path === overlay.objectPath(digest.toString("hex"))
+      ? this.#object(digest)[1]
+      : this.#pool.get(overlay.REDIRECT, `/${path}` as ByteString);
   }
 
   /** composefs-rs tells its stubs from a tree's whiteouts by what they look like, and so do its digests. */
@@ -248,6 +260,7 @@ class InodeList {
 
 const STUB_MODE = 0o644;
 const NOTHING: ErofsContent = { kind: "none" };
+const NO_XATTRS: readonly Xattr[] = [];
 
 /** The root with a character device 0 for every object directory name that it does not have. */
 function withStubs(root: Directory): Directory {
@@ -261,25 +274,12 @@ function withStubs(root: Directory): Directory {
   return { ...root, entries };
 }
 
-function makeInode(
-  type: number,
-  meta: Metadata,
-  xattrs: readonly Xattr[],
-  content: (self: ErofsInode) => ErofsContent,
-): ErofsInode {
-  const inode = {
-    mode: type | (meta.mode & 0o7777),
-    uid: meta.uid,
-    gid: meta.gid,
-    mtimeSec: meta.mtimeSec,
-    mtimeNsec: meta.mtimeNsec,
-    xattrs,
-    content: NOTHING,
-    nlink: 1,
-    index: 0,
-  };
-  inode.content = content(inode);
-  return inode;
+type OpenInode = { -readonly [K in keyof ErofsInode]: ErofsInode[K] };
+
+function makeInode(type: number, meta: Metadata, xattrs: readonly Xattr[], content: ErofsContent): OpenInode {
+  const { uid, gid, mtimeSec, mtimeNsec } = meta;
+  const mode = type | (meta.mode & 0o7777);
+  return { mode, uid, gid, mtimeSec, mtimeNsec, xattrs, content, nlink: 1, index: -1 };
 }
 
 function leafContent(node: Leaf, path: string, name: ByteString): ErofsContent {

@@ -61,20 +61,47 @@ export function unescapeXattrName(name: ByteString): ByteString | undefined {
 /** Length of the metacopy value's own header: version 0, total length, flags 0, algorithm. */
 const METACOPY_HEADER = 4;
 
-/** struct ovl_metacopy (fs/overlayfs/overlayfs.h). */
-export function encodeMetacopy(digest: ByteString, algorithm: VerityAlgorithm): ByteString {
-  const { id, digestSize } = VERITY_ALGORITHMS[algorithm];
-  return bytes(String.fromCharCode(0, METACOPY_HEADER + digestSize, 0, id) + digest);
+/** Writes the values of the two attributes through which a file with a given digest is found. */
+export class ObjectValues {
+  readonly #metacopy: Buffer;
+  readonly #redirect: Buffer;
+
+  constructor(algorithm: VerityAlgorithm) {
+    const { id, digestSize } = VERITY_ALGORITHMS[algorithm];
+    this.#metacopy = Buffer.alloc(METACOPY_HEADER + digestSize);
+    this.#metacopy.set([0, METACOPY_HEADER + digestSize, 0, id]);
+    this.#redirect = Buffer.alloc("//".length + 2 * digestSize, "/");
+  }
+
+  /** struct ovl_metacopy (fs/overlayfs/overlayfs.h). */
+  metacopy(digest: Uint8Array): ByteString {
+    this.#metacopy.set(digest, METACOPY_HEADER);
+    return bytes(this.#metacopy.toString("latin1"));
+  }
+
+  /** `/` and the object path. */
+  redirect(digest: Uint8Array): ByteString {
+    let at = 1;
+    for (const byte of digest) {
+      this.#redirect[at] = HEX_DIGITS.charCodeAt(byte >> 4);
+      this.#redirect[at + 1] = HEX_DIGITS.charCodeAt(byte & 0xf);
+      // The first byte names the directory.
+      at += at === 1 ? 3 : 2;
+    }
+    return bytes(this.#redirect.toString("latin1"));
+  }
 }
+
+const HEX_DIGITS = "0123456789abcdef";
 
 /** @returns undefined when it is no metacopy value with a digest */
 export function parseMetacopy(
   value: ByteString,
-): { readonly algorithm: VerityAlgorithm; readonly digest: ByteString } | undefined {
+): { readonly algorithm: VerityAlgorithm; readonly digest: Uint8Array } | undefined {
   for (const algorithm of Object.keys(VERITY_ALGORITHMS) as VerityAlgorithm[]) {
-    const digest = value.slice(METACOPY_HEADER) as ByteString;
+    const digest = Buffer.from(value.slice(METACOPY_HEADER), "latin1");
     if (digest.length !== VERITY_ALGORITHMS[algorithm].digestSize) continue;
-    if (value === encodeMetacopy(digest, algorithm)) return { algorithm, digest };
+    if (value === new ObjectValues(algorithm).metacopy(digest)) return { algorithm, digest };
   }
   return undefined;
 }
