@@ -9,7 +9,7 @@ import { codeOf } from "../../../test/code-of.ts";
 import { sharedFixture, vector } from "../../../test/fixtures.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { parseSignatureLists } from "../esl/index.ts";
-import { parsePe } from "../pe/index.ts";
+import { parsePe, replaceCertificates } from "../pe/index.ts";
 import { parseCertificate } from "../x509/index.ts";
 import {
   attachSignature,
@@ -255,6 +255,18 @@ describe("other tools", () => {
     expect(evidence.by).toBe("certificate");
     execFileSync("sbverify", ["--cert", vector("secureboot/keys/test-db-p256.crt"), store("ec.efi", signed)]);
   });
+});
+
+test("listSignatures() takes 32 signatures and no more", () => {
+  const [signature] = listSignatures(parsePe(pe("addon.systemd-sbsign.efi")));
+  const der = signature?.kind === "authenticode" ? signature.der : new Uint8Array();
+  const withSignatures = (count: number): Uint8Array =>
+    replaceCertificates(
+      parsePe(pe("addon.unsigned.efi")),
+      Array.from({ length: count }, () => der),
+    );
+  expect(codeOf(() => verifyPe(withSignatures(32), { db, dbx }))).toBe("accepted");
+  expect(codeOf(() => verifyPe(withSignatures(33), { db, dbx }))).toBe("authenticode.too-many");
 });
 
 describe("a changed image", () => {

@@ -13,3 +13,6 @@ export const DIGEST_SIZES: Readonly<Record<HashName, number>> = { sha256: 32, sh
  */
 export const EDK2_MIN_SIGNATURE_SIZE = 256;
 export const EDK2_MAX_SIGNATURE_SIZE = 65_535;
+
+/** Signatures in one image. Safety limit, not a format rule: each costs the time of verifying a chain. */
+export const MAX_SIGNATURES = 32;

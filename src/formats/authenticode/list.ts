@@ -5,7 +5,7 @@ import { DerReader, der } from "../der/index.ts";
 import { type CertificateEntry, type Pe, readCertificateTable, WIN_CERT_TYPE_PKCS_SIGNED_DATA } from "../pe/index.ts";
 import type { Certificate, HashName } from "../x509/index.ts";
 import { type IndirectData, parseIndirectData } from "./indirect-data.ts";
-import { EDK2_MAX_SIGNATURE_SIZE, EDK2_MIN_SIGNATURE_SIZE, SPC_INDIRECT_DATA } from "./layout.ts";
+import { EDK2_MAX_SIGNATURE_SIZE, EDK2_MIN_SIGNATURE_SIZE, MAX_SIGNATURES, SPC_INDIRECT_DATA } from "./layout.ts";
 
 /** A signature as it stands in the certificate table; nothing in it has been verified. */
 export interface PeSignature {
@@ -35,10 +35,18 @@ export interface UnreadableSignature {
 /**
  * Reads the signatures of an image, in their order; entries that are not Authenticode are left out.
  *
- * @throws {FormatError} `pe.certificates.…` when the certificate table itself is malformed
+ * @throws {FormatError} `pe.certificates.…` when the certificate table itself is malformed, `authenticode.too-many`
  */
 export function listSignatures(pe: Pe): (PeSignature | UnreadableSignature)[] {
   const entries = readCertificateTable(pe).filter(({ type }) => type === WIN_CERT_TYPE_PKCS_SIGNED_DATA);
+  if (entries.length > MAX_SIGNATURES) {
+    const found = `${entries.length}`;
+    throw new FormatError("authenticode.too-many", {
+      what: "PE signatures",
+      expected: `at most ${MAX_SIGNATURES}`,
+      found,
+    });
+  }
   return entries.map((entry) => {
     try {
       return readSignature(entry);

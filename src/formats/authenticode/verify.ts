@@ -33,13 +33,13 @@ export type PeEvidence = {
   | { readonly by: "hash" }
 );
 
-/** What came of one signature; from worst to best for somebody who wants the image to start. */
-type Outcome =
-  | { readonly verdict: "invalid" | "digest-mismatch"; readonly problem: SealwrightError }
-  | { readonly verdict: "untrusted" | "revoked"; readonly signer: Certificate }
-  | { readonly verdict: "good"; readonly evidence: PeEvidence };
-
-const REFUSALS = ["invalid", "digest-mismatch", "untrusted"] as const;
+/** Why a signature did not count; the one that came nearest to starting the image is reported. */
+const REFUSALS = [
+  "pe.signature.revoked",
+  "pe.signature.untrusted",
+  "pe.signature.digest-mismatch",
+  "pe.signature.invalid",
+] as const;
 
 /**
  * Verifies that firmware would start an image under Secure Boot, by the rules of edk2.
@@ -60,21 +60,27 @@ export function verifyPe(file: Pe | Uint8Array, { db, dbx = { certificates: [] }
   const digests = new ImageDigests(pe);
 
   const forbidden = dbx.imageHashes?.find((entry) => digests.is(entry));
-  if (forbidden !== undefined) throw revoked(`dbx lists its digest ${toHex(forbidden.hash)}`, forbidden);
+  if (forbidden !== undefined) throw revoked(`dbx lists its digest ${toHex(forbidden.hash)}`);
 
-  const outcomes = signatures.map((signature, index) => judge(signature, index, digests, db, dbx));
-  const condemned = outcomes.find(({ verdict }) => verdict === "revoked");
-  if (condemned?.verdict === "revoked") throw revoked(`dbx revokes its signer "${condemned.signer.subject}"`);
+  const verdicts = signatures.map((signature, index) => judge(signature, index, digests, db, dbx));
+  const refusals = verdicts.filter((verdict) => verdict instanceof VerificationError);
+  const condemned = refusals.find(({ code }) => code === "pe.signature.revoked");
+  if (condemned !== undefined) throw condemned;
 
-  const good = outcomes.find(({ verdict }) => verdict === "good");
-  if (good?.verdict === "good") return good.evidence;
+  const evidence = verdicts.find((verdict): verdict is PeEvidence => !(verdict instanceof VerificationError));
+  if (evidence !== undefined) return evidence;
 
   const usable = signatures.flatMap((one) => (one.kind === "authenticode" ? [one.image.algorithm] : []));
   const algorithms: readonly HashName[] = signatures.length === 0 ? ["sha256"] : usable;
   const allowed = db.imageHashes?.find((entry) => algorithms.includes(entry.algorithm) && digests.is(entry));
   if (allowed !== undefined) return { by: "hash", algorithm: allowed.algorithm, digest: allowed.hash };
 
-  throw refusal(outcomes);
+  const nearest = REFUSALS.map((code) => refusals.find((refusal) => refusal.code === code)).find(isPresent);
+  throw nearest ?? absent();
+}
+
+function isPresent<T>(value: T | undefined): value is T {
+  return value !== undefined;
 }
 
 function readTable(file: Pe | Uint8Array): { pe: Pe; signatures: (PeSignature | UnreadableSignature)[] } {
@@ -114,29 +120,28 @@ function judge(
   digests: ImageDigests,
   db: SignatureDatabase,
   dbx: SignatureDatabase,
-): Outcome {
-  if (signature.kind === "unreadable") return { verdict: "invalid", problem: signature.problem };
+): PeEvidence | VerificationError {
+  if (signature.kind === "unreadable") return invalid(signature.problem);
   const { data, content, image } = signature;
   const digest = digests.of(image.algorithm);
   if (!equalBytes(digest, image.digest)) {
     const message = `image digest: found ${toHex(digest)}, signed ${toHex(image.digest)}`;
-    return { verdict: "digest-mismatch", problem: new VerificationError("pe.signature.digest-mismatch", message) };
+    return new VerificationError("pe.signature.digest-mismatch", message);
   }
   let signer: Certificate;
   try {
     signer = verifySigner(data, content);
   } catch (problem) {
-    if (problem instanceof SealwrightError) return { verdict: "invalid", problem };
+    if (problem instanceof SealwrightError) return invalid(problem);
     throw problem;
   }
   const chain = findChain(signer, data.certificates, db.certificates);
-  if (isRevoked(signer, chain ?? [signer], data.certificates, dbx)) return { verdict: "revoked", signer };
-  if (chain === undefined) return { verdict: "untrusted", signer };
+  if (isRevoked(signer, chain ?? [signer], data.certificates, dbx)) {
+    return revoked(`dbx revokes its signer "${signer.subject}"`);
+  }
+  if (chain === undefined) return untrusted(signer);
   const trusted = chain.at(-1) ?? signer;
-  return {
-    verdict: "good",
-    evidence: { by: "certificate", algorithm: image.algorithm, digest, index, chain, signer, trusted },
-  };
+  return { by: "certificate", algorithm: image.algorithm, digest, index, chain, signer, trusted };
 }
 
 function isRevoked(
@@ -151,29 +156,23 @@ function isRevoked(
   );
 }
 
-function revoked(reason: string, by?: NamedHash): VerificationError {
-  const data = by === undefined ? {} : { digest: toHex(by.hash), algorithm: by.algorithm };
-  return new VerificationError("pe.signature.revoked", `the image is revoked: ${reason}`, { data });
+function absent(): VerificationError {
+  return new VerificationError("pe.signature.absent", "the image has no signature, and db does not list its digest");
 }
 
-function refusal(outcomes: readonly Outcome[]): VerificationError {
-  const nearest = REFUSALS.toReversed()
-    .map((verdict) => outcomes.find((outcome) => outcome.verdict === verdict))
-    .find((outcome) => outcome !== undefined);
-  if (nearest === undefined || nearest.verdict === "good") {
-    return new VerificationError("pe.signature.absent", "the image has no signature, and db does not list its digest");
-  }
-  if (!("problem" in nearest)) {
-    const { subject, issuer, fingerprint } = nearest.signer;
-    return new VerificationError(
-      "pe.signature.untrusted",
-      `signed by "${subject}", issued by "${issuer}": db has neither`,
-      { data: { subject, issuer, fingerprint: toHex(fingerprint) } },
-    );
-  }
-  const { problem } = nearest;
-  return new VerificationError(`pe.signature.${nearest.verdict}`, problem.message, {
-    cause: problem.code.startsWith("pe.signature.") ? undefined : problem,
-    data: { ...problem.data, reason: problem.code },
+function revoked(reason: string): VerificationError {
+  return new VerificationError("pe.signature.revoked", `the image is revoked: ${reason}`);
+}
+
+function untrusted({ subject, issuer, fingerprint }: Certificate): VerificationError {
+  const message = `signed by "${subject}", issued by "${issuer}": db has neither`;
+  return new VerificationError("pe.signature.untrusted", message, {
+    data: { subject, issuer, fingerprint: toHex(fingerprint) },
   });
+}
+
+/** @param problem its code is kept as `reason` */
+function invalid(problem: SealwrightError): VerificationError {
+  const data = { ...problem.data, reason: problem.code };
+  return new VerificationError("pe.signature.invalid", problem.message, { cause: problem, data });
 }

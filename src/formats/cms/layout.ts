@@ -18,7 +18,7 @@ export const DIGEST_ALGORITHMS: Readonly<Record<string, HashName>> = {
 };
 export const OID_SHA256 = "2.16.840.1.101.3.4.2.1";
 
-/** Certificates, attributes and digest algorithms in one message. Safety limits, not format rules. */
-export const MAX_CERTIFICATES = 32;
+/** Certificates, attributes and digest algorithms in one message. Safety limits: finding a chain may try every pair. */
+export const MAX_CERTIFICATES = 16;
 export const MAX_ATTRIBUTES = 64;
 export const MAX_DIGEST_ALGORITHMS = 8;

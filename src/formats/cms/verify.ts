@@ -103,18 +103,21 @@ export function findChain(
   embedded: readonly Certificate[],
   trusted: readonly Certificate[],
 ): Certificate[] | undefined {
-  const chain = [signer];
-  for (;;) {
+  // Breadth first and each certificate once: cross-signed authorities cannot hide a way, loops end.
+  const chains = [[signer]];
+  const seen = new Set([signer]);
+  for (const chain of chains) {
     const last = chain.at(-1) ?? signer;
-    if (last.extensions.unknownCritical.length > 0) return undefined;
+    if (last.extensions.unknownCritical.length > 0) continue;
     if (trusted.some((one) => isSameCertificate(one, last))) return chain;
-    if (chain.length > MAX_CHAIN) return undefined;
-    const issuer = [...trusted, ...embedded].find(
-      (one) => !chain.includes(one) && isWithinPathLength(one, chain.length - 1) && isIssuedBy(last, one),
-    );
-    if (issuer === undefined) return undefined;
-    chain.push(issuer);
+    if (chain.length > MAX_CHAIN) continue;
+    for (const issuer of [...trusted, ...embedded]) {
+      if (seen.has(issuer) || !isWithinPathLength(issuer, chain.length - 1) || !isIssuedBy(last, issuer)) continue;
+      seen.add(issuer);
+      chains.push([...chain, issuer]);
+    }
   }
+  return undefined;
 }
 
 /** Intermediate certificates in a chain. Safety limit, not a format rule: Secure Boot chains have one or two. */

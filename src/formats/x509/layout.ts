@@ -59,7 +59,7 @@ export const ATTRIBUTE_NAMES: Readonly<Record<string, string>> = {
 };
 
 /** Largest RSA modulus taken. Safety limit, not a format rule: verifying takes time with its square. */
-export const MAX_RSA_BITS = 16_384;
+export const MAX_RSA_BITS = 8192;
 
 /** Largest PEM file taken. Safety limit: a bundle of 300 certificates stays below it. */
 export const MAX_PEM_SIZE = 1 << 20;

@@ -21,7 +21,7 @@ export interface FileSignerOptions {
   readonly allowEllipticCurve?: boolean;
 }
 
-/** Safety limit: an RSA-16384 key is 13 KiB of PEM, a certificate with all its names about as much. */
+/** Safety limit: an RSA-8192 key is 7 KiB of PEM, a certificate with all its names about as much. */
 const MAX_KEY_FILE_SIZE = 64 * 1024;
 
 /** Below this, a key can be broken; edk2 still accepts 1024. */
