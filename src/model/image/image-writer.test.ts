@@ -12,7 +12,7 @@ let temp: TempDir;
 const at = (name: string): string => `${temp.path}/${name}`;
 const refused = (code: string) => expect.objectContaining({ code });
 const listing = async (): Promise<string> =>
-  Buffer.from((await runCommand(["find", temp.path, "-printf", "%P %s %i %T@\\n"])).stdout).toString();
+  Buffer.from((await runCommand(["find", temp.path, "-mindepth", "1", "-printf", "%P %s\n"])).stdout).toString();
 
 beforeEach(async () => {
   temp = await openTempDir("sealwright-test");
@@ -142,12 +142,7 @@ test.each(TARGETS)("an interrupted writer of %s leaves what was there", async (_
     await putSmallImage(writer, { layers: twoLayers });
   };
   await expect(work()).rejects.toThrow(refused("interrupted"));
-  const names = (text: string): string[] =>
-    text
-      .split("\n")
-      .map((line) => line.split(" ")[0] ?? "")
-      .toSorted();
-  expect(names(await listing())).toEqual(names(before));
+  expect(await listing()).toBe(before);
 });
 
 test("copyBlob() replaces a damaged blob and leaves a sound one", async () => {
