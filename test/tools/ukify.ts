@@ -38,6 +38,11 @@ export async function stubPath(release: keyof typeof BOOT_EFI, kind: "linux" | "
   return join(directory, "usr/lib/systemd/boot/efi", `${kind}${architecture}.efi.stub`);
 }
 
+/** The hardware id descriptions of systemd, which are for aarch64 laptops. */
+export async function hwidsPath(): Promise<string> {
+  return join(await unpackDebianFile(UKIFY), "usr/lib/systemd/boot/hwids/aa64");
+}
+
 export interface UkifyRun {
   readonly status: number | null;
   readonly stdout: string;
