@@ -12,7 +12,7 @@ const floors = ["lib", "formats", "model", "actions", "cli"] as const;
 const neighbours: Readonly<Record<string, readonly string[]>> = {
   "formats/x509": ["formats/der"],
   "formats/cms": ["formats/der", "formats/x509"],
-  "formats/authenticode": ["formats/pe", "formats/cms", "formats/der", "formats/x509"],
+  "formats/authenticode": ["formats/pe", "formats/cms", "formats/der", "formats/esl", "formats/x509"],
   "formats/efivars": ["formats/cms", "formats/der", "formats/esl", "formats/x509"],
   "formats/esl": ["formats/x509"],
   "formats/uki": ["formats/pe", "formats/cpio"],
@@ -36,7 +36,7 @@ function sources(): string[] {
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), "utf8");
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] as string);
+  return [...text.matchAll(/(?<!\.)\b(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] as string);
 }
 
 function relativeImports(): Import[] {
