@@ -8,7 +8,7 @@ import { UnsupportedError } from "../../lib/errors.ts";
 import { type OutputFile, openOutputFile } from "../host-io/files.ts";
 import { type NewBlob, readBlob } from "./blob.ts";
 import type { Blob, FileRange } from "./image.ts";
-import type { ImageSink, ImageWriterOptions } from "./image-writer.ts";
+import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
 import { EMPTY_INDEX, withEntry } from "./index-entries.ts";
 
 /**

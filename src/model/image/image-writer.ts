@@ -7,23 +7,10 @@ import { NotFoundError, UnsupportedError, UsageError } from "../../lib/errors.ts
 import { openArchiveSink } from "./archive-sink.ts";
 import { fileBlob, type NewBlob, streamBytes } from "./blob.ts";
 import { hostPlatform } from "./host-platform.ts";
-import type { Blob, FileRange, Image } from "./image.ts";
+import type { Blob, Image } from "./image.ts";
+import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
 import { openLayoutSink } from "./layout-sink.ts";
 import { completeImage, type ImageSource } from "./source.ts";
-
-/** What a place to write images to must offer; `completeWriter` derives the rest. */
-export interface ImageSink extends AsyncDisposable {
-  /** Whether a blob is there, from before or since. */
-  has(digest: BlobDigest): Promise<boolean>;
-  /** Keeps a blob until `publish`, checked against what is known of it. */
-  put(blob: NewBlob, content: AsyncIterable<Uint8Array>): Promise<Descriptor>;
-  /** Where the bytes of a blob are, while it waits and afterwards. */
-  locate(digest: BlobDigest): Promise<FileRange | undefined>;
-  /** As `put`, by a shorter way when there is one. */
-  copy(blob: Blob): Promise<Descriptor>;
-  /** Shows everything at once: `entry` comes into the index, in the place of one with the same tag. */
-  publish(entry: Descriptor): Promise<void>;
-}
 
 export interface NewManifest {
   readonly manifestBytes: Uint8Array;
@@ -62,12 +49,6 @@ export interface ImageWriter extends AsyncDisposable {
    * @throws {NotFoundError} `image.blob.missing` when the manifest names what was not stored
    */
   commit(manifest: NewManifest): Promise<Descriptor>;
-}
-
-export interface ImageWriterOptions {
-  /** Replace an archive that is there already. A layout keeps its other images in any case. */
-  readonly overwrite?: boolean;
-  readonly signal?: AbortSignal;
 }
 
 /**

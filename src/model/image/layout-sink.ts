@@ -13,7 +13,7 @@ import { openTempDirBeside, type TempDir } from "../host-io/temp.ts";
 import { fileBlob, type NewBlob, readBlob } from "./blob.ts";
 import { openDirectoryStore } from "./file-store.ts";
 import type { Blob, FileRange } from "./image.ts";
-import type { ImageSink, ImageWriterOptions } from "./image-writer.ts";
+import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
 import { EMPTY_INDEX, withEntry } from "./index-entries.ts";
 import { loadLayoutIndex } from "./layout-source.ts";
 
