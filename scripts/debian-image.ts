@@ -18,7 +18,7 @@ import {
   kernelPackage,
 } from "../src/actions/debian-image/recipe.ts";
 import { SealwrightError } from "../src/lib/errors.ts";
-import { hostPlatform } from "../src/model/image/open-image.ts";
+import { hostPlatform } from "../src/model/image/host-platform.ts";
 import { requireDebianPackages } from "./debian-packages.ts";
 import { isMain } from "./run.ts";
 

@@ -8,7 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 installed=node_modules/.package-lock.json
 if [ ! -e "$installed" ] || [ package-lock.json -nt "$installed" ]; then
   echo "== npm ci"
-  npm ci --no-fund --no-audit --progress=false || npm ci --no-fund --no-audit --progress=false
+  install=(npm ci --no-fund --no-audit --progress=false --loglevel=error)
+  "${install[@]}" || "${install[@]}"
   touch "$installed"
 fi
 
