@@ -54,7 +54,9 @@ test("imports look down, or sideways where the table allows it", () => {
   const wrong = relativeImports().filter(({ from, to }) => {
     if (floorOf(from) !== floorOf(to)) return floorOf(from) < floorOf(to);
     if (folderOf(from) === folderOf(to)) return false;
-    return !freeFloors.includes(from.split("/")[0] as string) && !(neighbours[folderOf(from)] ?? []).includes(folderOf(to));
+    return (
+      !freeFloors.includes(from.split("/")[0] as string) && !(neighbours[folderOf(from)] ?? []).includes(folderOf(to))
+    );
   });
   expect(wrong).toEqual([]);
 });

@@ -28,7 +28,12 @@ export function failureJson(error: unknown): unknown {
   }
   const hint = firstHint(error);
   return {
-    error: { code: error.code, message: messageChain(error), ...(hint === undefined ? {} : { hint }), data: error.data },
+    error: {
+      code: error.code,
+      message: messageChain(error),
+      ...(hint === undefined ? {} : { hint }),
+      data: error.data,
+    },
   };
 }
 

@@ -9,8 +9,8 @@ import {
 import { FormatError } from "../../lib/errors.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import { type RunningCommand, startCommand } from "../../model/host-io/command.ts";
+import { hostPlatform } from "../../model/image/host-platform.ts";
 import { type ImageWriter, openImageWriter } from "../../model/image/image-writer.ts";
-import { hostPlatform } from "../../model/image/open-image.ts";
 import { debianImageConfig, descriptionOf } from "./config.ts";
 import { type LayerOutput, openLayerOutput, type StoredLayer } from "./layer-output.ts";
 import { DEBIAN_LAYERS } from "./layers.ts";

@@ -1,9 +1,9 @@
 /** What other tools write we read, and what we write they read. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { twoLayers, type WrittenImage, writeSmallImage } from "../../../test/small-image.ts";
-import { toBlobDigest } from "../../formats/oci/index.ts";
+import { blobPath, toBlobDigest } from "../../formats/oci/index.ts";
 import { runCommand } from "../host-io/command.ts";
 import { openTempDir, type TempDir } from "../host-io/temp.ts";
 import type { Image } from "./image.ts";
@@ -129,6 +129,21 @@ test("a docker archive with gzip layers, links between layers and two images is 
   await using linked = await openImage(`docker-archive:${at("two.tar")}:os`);
   expect(linked.layers.map(({ compression }) => compression)).toEqual(["gzip", "none"]);
   expect(await layerTars(linked)).toEqual(await layerTars(plain));
+});
+
+test("a docker archive that is a layout too, as since Docker 25, is read by both names", async () => {
+  const both = at("both");
+  await run("mkdir", both);
+  await writeSmallImage(`oci-archive:${at("both.oci.tar")}:v1`);
+  await run("tar", "-xf", at("both.oci.tar"), "-C", both);
+  await using layout = await openImage(`oci:${both}`);
+  const [Config, ...Layers] = [layout.manifest.config, ...layout.layers].map(({ digest }) => blobPath(digest));
+  await writeFile(`${both}/manifest.json`, JSON.stringify([{ Config, RepoTags: null, Layers }]));
+  await run("tar", "-cf", at("both.tar"), "-C", both, "blobs", "index.json", "manifest.json", "oci-layout");
+  await using oci = await openImage(`oci-archive:${at("both.tar")}`);
+  await using docker = await openImage(`docker-archive:${at("both.tar")}`);
+  expect(docker.layers.map(({ digest }) => digest)).toEqual(oci.layers.map(({ digest }) => digest));
+  expect(await layerTars(docker)).toEqual(await layerTars(oci));
 });
 
 test("copyBlob() carries layers over as they are", async () => {

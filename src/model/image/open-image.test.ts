@@ -1,4 +1,5 @@
 import { appendFile, mkdir, readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { putSmallImage, smallTar, type WrittenImage, writeSmallImage } from "../../../test/small-image.ts";
 import {
@@ -9,6 +10,7 @@ import {
   MEDIA_TYPE,
   toBlobDigest,
 } from "../../formats/oci/index.ts";
+import { SealwrightError } from "../../lib/errors.ts";
 import { runCommand } from "../host-io/command.ts";
 import { openTempDir, type TempDir } from "../host-io/temp.ts";
 import { hostPlatform } from "./host-platform.ts";
@@ -267,4 +269,41 @@ test("openImage() leaves the layout as it is", async () => {
   await using _ = await openImage(`oci:${layout}:v1`);
   expect((await runCommand(["find", layout, "-printf", "%p %T@ %s\\n"])).stdout).toEqual(before.stdout);
   expect(await readFile(`${layout}/oci-layout`, "utf8")).toBe('{"imageLayoutVersion":"1.0.0"}');
+});
+
+test("openImage() answers damaged archives with an image or a refusal", async () => {
+  const archive = `${temp.path}/good.tar`;
+  await writeSmallImage(`oci-archive:${archive}`);
+  await runCommand([
+    "skopeo",
+    "--insecure-policy",
+    "copy",
+    "-q",
+    `oci:${layout}:v1`,
+    `docker-archive:${temp.path}/docker.tar:a:b`,
+  ]);
+  const seeds = [
+    ["oci-archive", await readFile(archive)],
+    ["docker-archive", await readFile(`${temp.path}/docker.tar`)],
+  ] as const;
+  const damaged = `${temp.path}/damaged.tar`;
+  const property = fc.asyncProperty(
+    fc.constantFrom(...seeds),
+    fc.nat(),
+    fc.nat(255),
+    fc.boolean(),
+    async (seed, at, byte, cut) => {
+      const [transport, good] = seed;
+      const bytes = Buffer.from(cut ? good.subarray(0, at % good.length) : good);
+      if (bytes.length > 0) bytes[at % bytes.length] = byte;
+      await writeFile(damaged, bytes);
+      try {
+        await using image = await openImage(`${transport}:${damaged}`);
+        expect(image.layers).toHaveLength(2);
+      } catch (error) {
+        expect(error).toBeInstanceOf(SealwrightError);
+      }
+    },
+  );
+  await fc.assert(property, { numRuns: 300 });
 });

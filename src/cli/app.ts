@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
+import { completionCommand } from "./commands/completion.ts";
+import { digestCommand } from "./commands/digest.ts";
+import { inspectCommand } from "./commands/inspect.ts";
+import { keysRoutes } from "./commands/keys.ts";
+import { sealCommand } from "./commands/seal.ts";
+import { signCommand } from "./commands/sign.ts";
+import { ukiRoutes } from "./commands/uki.ts";
+import { verifyCommand } from "./commands/verify.ts";
+import type { Context } from "./context.ts";
+import { exitCodeOf, failureText } from "./failure.ts";
+
+const root = buildRouteMap<string, Context>({
+  routes: {
+    keys: keysRoutes,
+    digest: digestCommand,
+    inspect: inspectCommand,
+    uki: ukiRoutes,
+    sign: signCommand,
+    seal: sealCommand,
+    verify: verifyCommand,
+    completion: completionCommand,
+  },
+  docs: {
+    brief: "Seal bootable container images with Secure Boot keys of your own",
+    fullDescription: [
+      "Sealwright turns a bootable container image into a sealed one: firmware verifies systemd-boot and a unified kernel",
+      "image, whose command line carries the composefs digest of the whole OS tree. No root, no daemon.",
+      "",
+      "EXAMPLES",
+      "  sealwright keys generate keys",
+      "  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt",
+      "  sealwright verify oci:./sealed --cert keys/db.crt",
+    ].join("\n"),
+  },
+});
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+export const app = buildApplication<Context>(root, {
+  name: "sealwright",
+  versionInfo: { currentVersion: version },
+  scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+  documentation: { caseStyle: "convert-camel-to-kebab", onlyRequiredInUsageLine: true },
+  determineExitCode: exitCodeOf,
+  localization: {
+    text: {
+      ...text_en,
+      exceptionWhileRunningCommand: failureText,
+      exceptionWhileLoadingCommandFunction: failureText,
+      exceptionWhileParsingArguments(error, ansiColor) {
+        return `sealwright: ${text_en.exceptionWhileParsingArguments.call(this, error, ansiColor)}\nhint: add --help to see the arguments`;
+      },
+    },
+  },
+});

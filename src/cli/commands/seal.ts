@@ -1,0 +1,101 @@
+import { buildCommand } from "@stricli/core";
+import type { Context } from "../context.ts";
+import { cacheDirectory } from "../directories.ts";
+import {
+  imageArgument,
+  jsonFlag,
+  listFlag,
+  noCacheFlag,
+  platformFlag,
+  requiredTextFlag,
+  switchFlag,
+  textFlag,
+} from "../flags.ts";
+import { perform } from "../perform.ts";
+import { sourceDateEpoch } from "../source-date-epoch.ts";
+
+interface Flags {
+  readonly to: string;
+  readonly key?: string;
+  readonly cert?: string;
+  readonly ephemeralKeys: boolean;
+  readonly writeCert?: string;
+  readonly karg?: readonly string[];
+  readonly keepKernel: boolean;
+  readonly stub?: string;
+  readonly format?: string;
+  readonly allowMissingVerity: boolean;
+  readonly allowExpiredCert: boolean;
+  readonly allowLooseKeyPermissions: boolean;
+  readonly overwrite: boolean;
+  readonly platform?: string;
+  readonly noCache: boolean;
+  readonly json: boolean;
+}
+
+export const sealCommand = buildCommand<Flags, [string], Context>({
+  async func(flags, image) {
+    await perform(this, flags.json, async () => {
+      const [{ sealImage }, { showSeal }] = await Promise.all([
+        import("../../actions/seal/seal-image.ts"),
+        import("../show/seal.ts"),
+      ]);
+      const report = await sealImage(image, {
+        to: flags.to,
+        keyPath: flags.key,
+        certificatePath: flags.cert,
+        ephemeralKeys: flags.ephemeralKeys,
+        writeCertificateTo: flags.writeCert,
+        kernelArguments: flags.karg ?? [],
+        keepKernel: flags.keepKernel,
+        stubPath: flags.stub,
+        format: flags.format,
+        allowMissingVerity: flags.allowMissingVerity,
+        allowExpiredCertificate: flags.allowExpiredCert,
+        allowLooseKeyPermissions: flags.allowLooseKeyPermissions,
+        overwrite: flags.overwrite,
+        platform: flags.platform,
+        cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
+        buildTime: sourceDateEpoch(this.env),
+        now: new Date(),
+        signal: this.signal,
+        progress: this.progress,
+      });
+      return showSeal(report);
+    });
+  },
+  parameters: {
+    positional: imageArgument,
+    flags: {
+      to: requiredTextFlag("IMAGE", "Where the sealed image goes: oci:DIR[:TAG] or oci-archive:FILE"),
+      key: textFlag("FILE", "Private key of the Secure Boot db, PEM"),
+      cert: textFlag("FILE", "Certificate of that key, PEM or DER"),
+      ephemeralKeys: switchFlag("Sign with a key made for this run and thrown away (pull-request builds)"),
+      writeCert: textFlag("FILE", "Write the signing certificate here, to verify with"),
+      karg: listFlag("ARG", "Kernel argument, after those of kargs.d and the digest; repeatable"),
+      keepKernel: switchFlag("Leave vmlinuz and initramfs.img in /usr/lib/modules as well"),
+      stub: textFlag("FILE", "systemd-stub to build on (default: the one in the image)"),
+      format: textFlag("FORMAT", "Format of the digest (default: v1-sha512, what bootc 1.16.4 and later compute)"),
+      allowMissingVerity: switchFlag("Write composefs=?DIGEST: hosts without fs-verity boot, unprotected"),
+      allowExpiredCert: switchFlag("Sign although the certificate is out of its validity"),
+      allowLooseKeyPermissions: switchFlag("Use a key file that others can read"),
+      overwrite: switchFlag("Replace an archive that exists"),
+      platform: platformFlag,
+      noCache: noCacheFlag,
+      json: jsonFlag,
+    },
+  },
+  docs: {
+    brief: "Seal an image: signed boot loader, signed UKI with the digest of the tree, one layer on top",
+    fullDescription: [
+      "Moves the kernel and initramfs into a unified kernel image whose command line carries the composefs digest of the",
+      "tree, signs it and systemd-boot, and adds them as one layer. The layers below keep their bytes. What was written is",
+      "read again and the digest recomputed before the image gets its name.",
+      "",
+      "EXAMPLES",
+      "  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt",
+      "  sealwright seal oci:./os --to oci-archive:sealed.tar --ephemeral-keys --write-cert pr.crt",
+      '  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt --karg "console=ttyS0"',
+    ].join("\n"),
+  },
+});

@@ -1,0 +1,21 @@
+import type { SealReport } from "../../actions/seal/report.ts";
+import { showSize } from "../../lib/bytes/numbers.ts";
+import type { Shown } from "../perform.ts";
+
+/** The sealed image, and how its links hold together. */
+export function showSeal(report: SealReport): Shown {
+  const { bootLoader, digest, format, kernel, layer, reusedLayers, signer, uki } = report;
+  const rows: [string, string][] = [
+    ["sealed image", `${report.destination}  ${report.manifestDigest}`],
+    ["kernel", `${kernel.version}${kernel.kept ? ", also kept in /usr/lib/modules" : ", moved into the UKI"}`],
+    ["boot loader", `${bootLoader.path}  ${bootLoader.signedBefore ? "was signed by this key before" : "signed"}`],
+    ["UKI", `${uki.path}  ${showSize(uki.size)}, signed`],
+    ["command line", uki.commandLine],
+    ["digest", `${format} ${digest}`],
+    ["signer", `${signer.subject}${signer.ephemeral ? " (ephemeral)" : ""}  sha256 ${signer.fingerprint}`],
+    ["layers", `${reusedLayers.count} reused (${showSize(reusedLayers.size)}), 1 added (${showSize(layer.size)})`],
+  ];
+  const warnings = report.warnings.map(({ code, message }) => `warning: ${message} [${code}]`);
+  const lines = rows.map(([title, value]) => `${title.padEnd(13)} ${value}`);
+  return { text: [...warnings, ...lines].join("\n"), json: report };
+}
