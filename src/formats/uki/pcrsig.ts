@@ -64,12 +64,13 @@ export async function signPcrPolicies(
   signings: readonly PcrSigning[],
   options: PcrPolicyOptions = {},
 ): Promise<PcrPolicies> {
-  const { banks = Object.keys(PCR_BANKS) as PcrBank[], digests = new SectionDigests(), stubVersion } = options;
+  const { digests = new SectionDigests(), stubVersion } = options;
+  // systemd-measure sorts banks and phase paths, and drops repetitions.
+  const banks = (Object.keys(PCR_BANKS) as PcrBank[]).filter((bank) => options.banks?.includes(bank) ?? true);
   const policies = new Map<PcrBank, PcrPolicy[]>();
   for (const sections of variants) {
     for (const signing of signings) {
       const pkfp = fingerprint(signing.publicKey);
-      // systemd-measure sorts the paths it is given and drops repetitions.
       const phasePaths = signing.phasePaths ? [...new Set(signing.phasePaths)].sort() : DEFAULT_PHASE_PATHS;
       for (const phasePath of phasePaths) {
         for (const bank of banks) {

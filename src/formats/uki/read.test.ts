@@ -164,6 +164,18 @@ describe("PCR policies", () => {
     expect(await signPcrPolicies([sections], [prepare], { banks: ["sha256"] })).toEqual(json(name));
   });
 
+  test("signPcrPolicies() sorts banks and phase paths as systemd-measure does", async () => {
+    const phasePaths = ["sysinit", "enter-initrd", "sysinit"];
+    const unsorted = await signPcrPolicies([sections], [{ ...signing, phasePaths }], { banks: ["sha384", "sha256"] });
+    const sorted = { ...signing, phasePaths: ["enter-initrd", "sysinit"] };
+    const expected = await signPcrPolicies([sections], [sorted], { banks: ["sha256", "sha384"] });
+    expect(JSON.stringify(unsorted)).toBe(JSON.stringify(expected));
+    expect(Object.entries(unsorted).map(([bank, list]) => [bank, list.length])).toEqual([
+      ["sha256", 2],
+      ["sha384", 2],
+    ]);
+  });
+
   test("joinPcrSignatures() puts signatures where they were prepared", async () => {
     const phases = { phasePaths: ["enter-initrd"] };
     const prepared = await signPcrPolicies([sections], [{ publicKey: signing.publicKey, ...phases }]);
