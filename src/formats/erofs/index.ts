@@ -19,11 +19,11 @@ export { type ErofsPlan, planErofs } from "./plan.ts";
 export {
   type DirectoryEntry,
   ErofsImage,
-  type ErofsSuperblock,
   openErofs,
   type StoredInode,
   type StoredXattr,
 } from "./read.ts";
+export type { ErofsSuperblock } from "./read-superblock.ts";
 export { type ComposefsVersion, type LayoutRules, layoutRules } from "./rules.ts";
 export { emitErofs, encodeErofs } from "./write.ts";
 export { compareByFullName, type Xattr, XattrPool } from "./xattr.ts";

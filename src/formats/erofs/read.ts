@@ -1,32 +1,24 @@
 /** Reads EROFS images: those of composefs, and plain ones of mkfs.erofs. */
 import type { ByteString } from "../../lib/bytes/byte-string.ts";
-import { type Field, viewOf } from "../../lib/bytes/field.ts";
+import { type Field, getField, viewOf } from "../../lib/bytes/field.ts";
 import { alignUp } from "../../lib/bytes/numbers.ts";
-import { FormatError, UnsupportedError } from "../../lib/errors.ts";
+import { UnsupportedError } from "../../lib/errors.ts";
 import { NAME_MAX } from "./directory.ts";
 import {
   CHUNK_FORMAT,
   COMPACT_INODE,
   COMPACT_INODE_SIZE,
-  COMPOSEFS_HEADER,
-  COMPOSEFS_HEADER_VERSION,
-  COMPOSEFS_MAGIC,
   DIRENT,
   DIRENT_SIZE,
   DIRENT_TYPE,
   EXTENDED_INODE,
   EXTENDED_INODE_SIZE,
-  FEATURE_INCOMPAT,
   INODE_EXTENDED,
   INODE_LAYOUT,
   MODE_TYPE,
   MODE_TYPE_MASK,
   NULL_ADDRESS,
   SLOT_SIZE,
-  SUPERBLOCK,
-  SUPERBLOCK_MAGIC,
-  SUPERBLOCK_OFFSET,
-  SUPERBLOCK_SIZE,
   XATTR_BODY,
   XATTR_BODY_SIZE,
   XATTR_ENTRY,
@@ -34,20 +26,9 @@ import {
   XATTR_LONG_PREFIX,
   XATTR_PREFIXES,
 } from "./layout.ts";
+import { type ErofsSuperblock, parseComposefsVersion, parseSuperblock } from "./read-superblock.ts";
+import { refuse, showHex } from "./refuse.ts";
 import type { ComposefsVersion } from "./rules.ts";
-
-export interface ErofsSuperblock {
-  readonly blockSize: number;
-  readonly rootNid: number;
-  readonly inodeCount: bigint;
-  readonly buildTime: bigint;
-  readonly buildTimeNsec: number;
-  readonly blockCount: number;
-  readonly metaBlock: number;
-  readonly xattrBlock: number;
-  readonly featureCompat: number;
-  readonly featureIncompat: number;
-}
 
 /** An inode as stored. */
 export interface StoredInode {
@@ -83,9 +64,6 @@ export interface StoredXattr {
 
 /** Safety limit for contents that are returned as one array; holes need no bytes in the image. */
 const CONTENT_MAX = 1 << 28;
-/** 512 bytes to 64 KiB, what kernels have page sizes for. */
-const BLOCK_BITS_RANGE = [9, 16] as const;
-
 /**
  * Opens an image. Nothing is read but the superblock: each method reads, and refuses, what it is asked for.
  *
@@ -110,8 +88,8 @@ export class ErofsImage {
     this.size = bytes.length;
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = viewOf(bytes);
-    this.superblock = this.#superblock();
-    this.composefsVersion = this.#composefsVersion();
+    this.superblock = parseSuperblock(bytes);
+    this.composefsVersion = parseComposefsVersion(bytes);
   }
 
   /**
@@ -221,58 +199,6 @@ export class ErofsImage {
       done += size;
     }
     return content;
-  }
-
-  #superblock(): ErofsSuperblock {
-    const base = SUPERBLOCK_OFFSET;
-    this.#require(base, SUPERBLOCK_SIZE, "superblock");
-    const get = (field: Field): number => this.#get(base, field);
-    const magic = get(SUPERBLOCK.magic);
-    if (magic !== SUPERBLOCK_MAGIC) {
-      throw refuse("erofs.superblock.magic", "superblock: magic", base, showHex(SUPERBLOCK_MAGIC), showHex(magic));
-    }
-    const bits = get(SUPERBLOCK.blockBits);
-    const [least, most] = BLOCK_BITS_RANGE;
-    if (bits < least || bits > most) {
-      throw refuse(
-        "erofs.superblock.block-bits",
-        "superblock: block bits",
-        base + 12,
-        `${least} to ${most}`,
-        String(bits),
-      );
-    }
-    const featureIncompat = get(SUPERBLOCK.featureIncompat);
-    if ((featureIncompat & ~FEATURE_INCOMPAT.chunkedFile) !== 0 || get(SUPERBLOCK.extraDevices) !== 0) {
-      throw new UnsupportedError(
-        "erofs.feature",
-        `EROFS image with incompatible features ${showHex(featureIncompat)} or extra devices: only chunked files are read`,
-        { data: { featureIncompat } },
-      );
-    }
-    return {
-      blockSize: 1 << bits,
-      rootNid: get(SUPERBLOCK.rootNid),
-      inodeCount: this.#view.getBigUint64(base + SUPERBLOCK.inodeCount[0], true),
-      buildTime: this.#view.getBigInt64(base + SUPERBLOCK.buildTime[0], true),
-      buildTimeNsec: get(SUPERBLOCK.buildTimeNsec),
-      blockCount: get(SUPERBLOCK.blockCount),
-      metaBlock: get(SUPERBLOCK.metaBlock),
-      xattrBlock: get(SUPERBLOCK.xattrBlock),
-      featureCompat: get(SUPERBLOCK.featureCompat),
-      featureIncompat,
-    };
-  }
-
-  #composefsVersion(): ComposefsVersion | undefined {
-    if (this.#get(0, COMPOSEFS_HEADER.magic) !== COMPOSEFS_MAGIC) return undefined;
-    const header = this.#get(0, COMPOSEFS_HEADER.version);
-    const version = this.#get(0, COMPOSEFS_HEADER.composefsVersion);
-    if (header === COMPOSEFS_HEADER_VERSION && (version === 0 || version === 1 || version === 2)) return version;
-    throw new UnsupportedError(
-      "erofs.composefs-version",
-      `composefs image of header version ${header} and composefs version ${version}: only 1 and 0 to 2 are read`,
-    );
   }
 
   #compact(at: number): InodeNumbers {
@@ -428,17 +354,9 @@ export class ErofsImage {
     throw refuse("erofs.truncated", what, at, `${size} bytes`, `${Math.max(0, end - at)} left`);
   }
 
+  /** 64-bit values above 2^53 are rounded: as a nid or an offset they are outside of any image. */
   #get(at: number, [offset, size]: Field): number {
-    switch (size) {
-      case 1:
-        return this.#view.getUint8(at + offset);
-      case 2:
-        return this.#view.getUint16(at + offset, true);
-      case 4:
-        return this.#view.getUint32(at + offset, true);
-      case 8:
-        return this.#view.getUint32(at + offset, true) + this.#view.getUint32(at + offset + 4, true) * 2 ** 32;
-    }
+    return getField(this.#view, [at + offset, size]);
   }
 }
 
@@ -469,10 +387,4 @@ function layoutOf(format: number, at: number): StoredInode["layout"] {
     default:
       throw refuse("erofs.inode.layout", "inode: data layout", at, "0 to 4", String(format >> 1));
   }
-}
-
-const showHex = (value: number): string => `0x${value.toString(16).padStart(8, "0")}`;
-
-function refuse(code: string, what: string, offset: number | undefined, expected: string, found: string): FormatError {
-  return new FormatError(code, { what: `EROFS ${what}`, ...(offset === undefined ? {} : { offset }), expected, found });
 }
