@@ -12,6 +12,7 @@
  * exports, relocations and long section names (`/n`) are not interpreted.
  */
 export { appendCertificate, type CertificateEntry, readCertificateTable, replaceCertificates } from "./certificates.ts";
+export { requireLoadable } from "./check.ts";
 export { computePeChecksum, setPeChecksum } from "./checksum.ts";
 export {
   BASE_RELOCATION_DIRECTORY,
@@ -30,6 +31,5 @@ export {
   type Pe,
   type PeSection,
   parsePe,
-  requireLoadable,
   sectionContent,
 } from "./read.ts";
