@@ -12,18 +12,22 @@ interface ErrorStream {
   readonly columns?: number;
 }
 
-/** A redrawn line on a terminal, one plain line a step in a pipe. */
+/** A redrawn line on a terminal; in a pipe a plain line for each step, and for each quarter of a long one. */
 export function createProgressRenderer(stream: ErrorStream, now: () => number): ProgressRenderer {
   return stream.isTTY === true ? terminalRenderer(stream, now) : plainRenderer(stream);
 }
 
 function plainRenderer(stream: ErrorStream): ProgressRenderer {
   let last = "";
+  let quarter = 0;
   return {
     report(event) {
-      if (event.text === last) return;
-      last = event.text;
-      stream.write(`${event.text}\n`);
+      const { done = 0, text, total = 0 } = event;
+      const reached = total === 0 ? 0 : Math.floor((4 * done) / total);
+      if (text === last && reached <= quarter) return;
+      stream.write(`${text === last || reached > 0 ? progressLine(event) : text}\n`);
+      last = text;
+      quarter = reached;
     },
     end() {},
   };

@@ -47,7 +47,7 @@ export async function digestFiles(files: readonly ListedFile[], options: DigestF
     const counted = async (): Promise<void> => {
       await work().catch(explain);
       done += size;
-      progress({ step: "files.digest", text: "files", done, total, unit: "bytes" });
+      progress({ step: "files.digest", text: "hashing files", done, total, unit: "bytes" });
     };
     jobs.add(counted());
   };

@@ -58,7 +58,7 @@ export async function scanLayers(layers: readonly Layer[], options: ScanOptions)
   const read = (layer: Layer, bytes: number): void => {
     if (signal?.aborted || stop.signal.aborted) throw new InterruptedError();
     done += bytes;
-    progress({ step: "layers.read", text: `layer ${layer.index}`, done, total, unit: "bytes" });
+    progress({ step: "layers.read", text: `reading ${layers.length} layer${layers.length === 1 ? "" : "s"}`, done, total, unit: "bytes" });
   };
   const queue = [...layers.entries()].sort(([, a], [, b]) => b.size - a.size);
   const records: LayerRecord[] = [];
