@@ -13,6 +13,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   "formats/x509": ["formats/der"],
   "formats/cms": ["formats/der", "formats/x509"],
   "formats/authenticode": ["formats/pe", "formats/cms", "formats/der", "formats/esl", "formats/x509"],
+  "formats/dumpfile": ["formats/fsverity"],
   "formats/efivars": ["formats/cms", "formats/der", "formats/esl", "formats/x509"],
   "formats/esl": ["formats/x509"],
   "formats/uki": ["formats/pe", "formats/cpio"],

@@ -21,6 +21,18 @@ export const DUMPFILE_FIELDS = [
 ] as const;
 export type DumpfileField = (typeof DUMPFILE_FIELDS)[number];
 
+/** Type bits in MODE (stat.h). */
+export const MODE_TYPE = {
+  fifo: 0o010000,
+  char: 0o020000,
+  directory: 0o040000,
+  block: 0o060000,
+  file: 0o100000,
+  symlink: 0o120000,
+  socket: 0o140000,
+} as const;
+export const MODE_TYPE_MASK = 0o170000;
+
 /** What stands for no value in PATH, PAYLOAD, CONTENT and DIGEST. */
 export const DUMPFILE_NONE = "-";
 

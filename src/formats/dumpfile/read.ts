@@ -6,6 +6,8 @@ import {
   ALGORITHM_BY_HEX_LENGTH,
   DUMPFILE_LIMITS,
   type DumpfileLimits,
+  MODE_TYPE,
+  MODE_TYPE_MASK,
   XATTR_NAME_MAX,
   XATTR_NAMES_MAX,
   XATTR_VALUE_MAX,
@@ -40,15 +42,11 @@ export function parseDumpfile(bytes: Uint8Array, options: ParseDumpfileOptions =
 const U32_MAX = 0xffffffff;
 const HARDLINK_MARK = "@".charCodeAt(0);
 
-const KINDS: Readonly<Record<number, DumpNode["kind"] | "file">> = {
-  0o01: "fifo",
-  0o02: "char",
-  0o04: "directory",
-  0o06: "block",
-  0o10: "file",
-  0o12: "symlink",
-  0o14: "socket",
-};
+type Kind = keyof typeof MODE_TYPE;
+
+const KINDS: ReadonlyMap<number, Kind> = new Map(
+  (Object.keys(MODE_TYPE) as Kind[]).map((kind) => [MODE_TYPE[kind], kind]),
+);
 
 /** What is remembered to be shared: text of one line, and different texts. Safety limits. */
 const SHARED_TEXT_MAX = 256;
@@ -87,7 +85,7 @@ class Reader implements Dumpfile {
     const size = line.field("SIZE").bigint("SIZE");
     const isHardlink = line.field("MODE").skipByte(HARDLINK_MARK);
     const mode = line.number("MODE", 8, U32_MAX);
-    const kind = KINDS[(mode >>> 12) & 0o17];
+    const kind = KINDS.get(mode & MODE_TYPE_MASK);
     if (isHardlink) return this.#hardlink(path, kind);
 
     const nlink = line.field("NLINK").number("NLINK", 10, U32_MAX);
@@ -155,7 +153,7 @@ class Reader implements Dumpfile {
     return { kind: "sparse", size };
   }
 
-  #other(kind: Exclude<NonNullable<(typeof KINDS)[number]>, "file">, rdev: number): DumpNode {
+  #other(kind: Exclude<Kind, "file">, rdev: number): DumpNode {
     const line = this.#scanner.field("PAYLOAD");
     const target = kind === "symlink" ? this.#target() : undefined;
     for (const name of ["CONTENT", "DIGEST"] as const) {
@@ -164,7 +162,9 @@ class Reader implements Dumpfile {
       }
     }
     if (target !== undefined) return { kind: "symlink", target };
-    return kind === "char" || kind === "block" ? { kind, rdev } : { kind: kind as "directory" | "fifo" | "socket" };
+    return kind === "char" || kind === "block"
+      ? { kind, rdev }
+      : { kind: kind as Exclude<Kind, "file" | "symlink" | "char" | "block"> };
   }
 
   #target(): ByteString {

@@ -1,8 +1,7 @@
 import { type ByteString, compareByteStrings } from "../../lib/bytes/byte-string.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { MODE_TYPE } from "../erofs/layout.ts";
 import type { DumpEntry, DumpMetadata, DumpNode } from "./entry.ts";
-import { DUMPFILE_NONE } from "./layout.ts";
+import { DUMPFILE_NONE, MODE_TYPE } from "./layout.ts";
 
 /**
  * Writes one line as composefs-rs does, newline included. SIZE of a directory is 0.
