@@ -15,10 +15,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { vector } from "../../../test/fixtures.ts";
 import { type ByteString, byteString, bytesToByteString } from "../../lib/bytes/byte-string.ts";
 import { alignUp } from "../../lib/bytes/numbers.ts";
-import { SealwrightError } from "../../lib/errors.ts";
 import { encodeTarEntry, TAR_END, type TarEntry, type TarItem, TarReader, TarStream, tarPadding } from "./index.ts";
 import { encodePax, parsePax, paxTime } from "./pax.ts";
 
@@ -50,16 +50,6 @@ function readStream(archive: Uint8Array, chunkSize: number): { entry: TarEntry; 
   for (let at = 0; at < archive.length; at += chunkSize) stream.push(archive.subarray(at, at + chunkSize));
   stream.end();
   return seen;
-}
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-  return "accepted";
 }
 
 const plain = { mode: 0o644, uid: 0, gid: 0, mtimeSec: 1n, mtimeNsec: 0, xattrs: new Map<ByteString, ByteString>() };

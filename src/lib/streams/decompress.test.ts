@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SealwrightError } from "../errors.ts";
+import { codeOfAsync } from "../../../test/code-of.ts";
 import { type Compression, decompress } from "./decompress.ts";
 import { collect } from "./pull.ts";
 import { verifyDigest } from "./verify-digest.ts";
@@ -22,16 +22,6 @@ async function* chunks(bytes: Uint8Array, size = 1 << 20): AsyncGenerator<Uint8A
 
 const inflate = async (bytes: Uint8Array, compression: Compression, chunkSize?: number): Promise<Buffer> =>
   Buffer.from(await collect(decompress(chunks(bytes, chunkSize), compression), 1 << 30));
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-  return "accepted";
-}
 
 const text = Buffer.from("the quick brown fox ".repeat(40));
 const noise = Buffer.concat(Array.from({ length: 3000 }, (_, i) => createHash("sha512").update(`${i}`).digest()));
@@ -58,7 +48,7 @@ describe("gzip", () => {
     const packed = Buffer.concat([gzipSync("one"), gzipSync("two")]);
     const between = gzipSync("one").length;
     for (let size = 0; size < packed.length; size++) {
-      const code = await codeOf(inflate(packed.subarray(0, size), "gzip"));
+      const code = await codeOfAsync(() => inflate(packed.subarray(0, size), "gzip"));
       expect(code, `${size} bytes`).toBe(size === between ? "accepted" : "gzip.truncated");
     }
   });
@@ -71,7 +61,7 @@ describe("gzip", () => {
     ["gzip.corrupt", gzipSync(text).fill(0xff, 20, 24)],
   ])("decompress() refuses at any chunk size: %s (%#)", async (code, packed) => {
     for (let size = 1; size <= packed.length; size++)
-      expect(await codeOf(inflate(packed, "gzip", size)), `${size}`).toBe(code);
+      expect(await codeOfAsync(() => inflate(packed, "gzip", size)), `${size}`).toBe(code);
   });
 });
 
@@ -107,7 +97,7 @@ describe("zstd", () => {
     const ends = frames.map((_, i) => Buffer.concat(frames.slice(0, i + 1)).length);
     const packed = Buffer.concat(frames);
     for (let size = 0; size <= packed.length; size++) {
-      const code = await codeOf(inflate(packed.subarray(0, size), "zstd"));
+      const code = await codeOfAsync(() => inflate(packed.subarray(0, size), "zstd"));
       expect(code, `${size} bytes`).toBe(ends.includes(size) ? "accepted" : "zstd.truncated");
     }
   });
@@ -130,7 +120,7 @@ describe("zstd", () => {
     ["zstd.block.type-reserved", patched(windowed, 5, 0).fill(7, 6, 7)],
     ["zstd.block.too-large", patched(windowed, 5, 0).fill(0xff, 7)],
   ])("decompress() refuses: %s (%#)", async (code, packed) => {
-    for (const size of [1, 5, 1000]) expect(await codeOf(inflate(packed, "zstd", size))).toBe(code);
+    for (const size of [1, 5, 1000]) expect(await codeOfAsync(() => inflate(packed, "zstd", size))).toBe(code);
   });
 
   test("ZstdFrames covers every byte once, at any chunk size", () => {
@@ -161,7 +151,7 @@ describe("zstd", () => {
         async (changes) => {
           const bytes = Buffer.from(base);
           for (const [at, value] of changes) bytes[at] = value;
-          await codeOf(inflate(bytes, "zstd", 50));
+          await codeOfAsync(() => inflate(bytes, "zstd", 50));
         },
       ),
       { numRuns: 200 },
@@ -175,7 +165,7 @@ test.each(["gzip", "zstd"] as const)("decompress() stops a %s bomb at the size a
   const work = async (): Promise<void> => {
     for await (const chunk of decompress(chunks(bomb), compression, { maxSize: 1 << 20 })) seen += chunk.length;
   };
-  expect(await codeOf(work())).toBe("stream.too-large");
+  expect(await codeOfAsync(work)).toBe("stream.too-large");
   expect(seen).toBeLessThanOrEqual(1 << 20);
 });
 
@@ -212,5 +202,7 @@ test.each([
   ["blob.size-mismatch", 4, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"],
   ["blob.digest-mismatch", 3, "00".repeat(32)],
 ])("verifyDigest(): %s", async (code, size, hex) => {
-  expect(await codeOf(collect(verifyDigest(chunks(Buffer.from("abc"), 2), `sha256:${hex}`, size), 100))).toBe(code);
+  expect(
+    await codeOfAsync(() => collect(verifyDigest(chunks(Buffer.from("abc"), 2), `sha256:${hex}`, size), 100)),
+  ).toBe(code);
 });

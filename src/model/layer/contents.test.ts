@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
+import { codeOfAsync } from "../../../test/code-of.ts";
 import { computeFsverityDigest } from "../../formats/fsverity/index.ts";
 import { type ByteString, byteString } from "../../lib/bytes/byte-string.ts";
-import { SealwrightError } from "../../lib/errors.ts";
 import type { Layer } from "../image/image.ts";
 import type { Content } from "../tree/tree.ts";
 import { readContents } from "./contents.ts";
@@ -27,16 +27,6 @@ async function contentsOf(layer: Layer): Promise<Map<ByteString, Content>> {
 const known = await contentsOf(layerOf(tar, "none", tar));
 const pick = (...names: (keyof typeof files)[]): Content[] =>
   names.map((name) => known.get(byteString(name)) as Content);
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-  return "accepted";
-}
 
 const options = { maxSize: 1 << 30 };
 
@@ -85,5 +75,5 @@ test.each<[string, Content, number, readonly Layer[]]>([
     layers,
   ],
 ])("readContents() refuses: %s (%#)", async (code, content, maxSize, inLayers) => {
-  expect(await codeOf(readContents({ layers: inLayers }, [content], { maxSize }))).toBe(code);
+  expect(await codeOfAsync(() => readContents({ layers: inLayers }, [content], { maxSize }))).toBe(code);
 });

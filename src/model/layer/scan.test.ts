@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { codeOfAsync } from "../../../test/code-of.ts";
 import { vector } from "../../../test/fixtures.ts";
 import { computeFsverityDigest } from "../../formats/fsverity/index.ts";
 import type { BlobDigest } from "../../formats/oci/digest.ts";
 import { encodeTarEntry, TAR_END } from "../../formats/tar/index.ts";
 import { byteString } from "../../lib/bytes/byte-string.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { SealwrightError } from "../../lib/errors.ts";
 import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
 import type { ProgressEvent } from "../../lib/progress.ts";
 import type { Content } from "../tree/tree.ts";
@@ -32,16 +32,6 @@ afterAll(async () => {
 const both = { algorithms: ["sha256", "sha512"] as const };
 const scan = async (...layers: Parameters<typeof scanLayers>[0]): Promise<LayerRecord[]> =>
   scanLayers(layers, { ...both, pool });
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-  return "accepted";
-}
 
 function fileOf(bytes: Uint8Array, name: string): { path: string; offset: number; size: number } {
   const path = join(scratch, name);
@@ -199,10 +189,10 @@ describe("scanLayers", () => {
     ["tar.archive.truncated", layerOf(zstdCompressSync(declared), "zstd", declared)],
     ["layer.device.too-large", layerOf(device, "none", device)],
   ])("refuses: %s (%#)", async (code, layer) => {
-    expect(await codeOf(scan(layer))).toBe(code);
+    expect(await codeOfAsync(() => scan(layer))).toBe(code);
     // The pool and the other layers are not harmed.
-    expect(await codeOf(scan(layerOf(tar, "none", tar), layer, layerOf(gz, "gzip", tar)))).toBe(code);
-    expect(await codeOf(scan(layerOf(gz, "gzip", tar)))).toBe("accepted");
+    expect(await codeOfAsync(() => scan(layerOf(tar, "none", tar), layer, layerOf(gz, "gzip", tar)))).toBe(code);
+    expect(await codeOfAsync(() => scan(layerOf(gz, "gzip", tar)))).toBe("accepted");
   });
 
   test("names the layer in what it refuses", async () => {
@@ -217,7 +207,7 @@ describe("scanLayers", () => {
       signal: stop.signal,
       progress: () => stop.abort(),
     });
-    expect(await codeOf(work)).toBe("interrupted");
+    expect(await codeOfAsync(() => work)).toBe("interrupted");
   });
 
   test("holds no more than its slots, however large a content is", async () => {
@@ -245,7 +235,7 @@ describe("scanLayers", () => {
       peak = Math.max(peak, process.memoryUsage.rss());
     };
     const layer = { ...layerOf(block, "none", block), size, open };
-    expect(await codeOf(scanLayers([layer], { algorithms: ["sha256"], pool, progress }))).toBe(
+    expect(await codeOfAsync(() => scanLayers([layer], { algorithms: ["sha256"], pool, progress }))).toBe(
       "layer.blob-digest-mismatch",
     );
     expect(peak - before).toBeLessThan(150 << 20);
