@@ -25,16 +25,19 @@ import { mkcomposefs } from "../test/tools/composefs.ts";
 
 const ROUNDS = 5;
 
-/** Like an OS: 10 files a directory, 5 directories in a directory, a tenth links, a twentieth small, 40 SELinux labels. */
-function makeTree(count: number): Tree {
-  const meta = (index: number, mode: number): Metadata => ({
+function meta(index: number, mode: number): Metadata {
+  return {
     mode,
     uid: 0,
     gid: 0,
     mtimeSec: BigInt(1_700_000_000 + (index % 1000)),
     mtimeNsec: index % 3 === 0 ? 0 : index,
     xattrs: new Map([[byteString("security.selinux"), byteString(`system_u:object_r:type${index % 40}_t:s0`)]]),
-  });
+  };
+}
+
+/** Like an OS: 10 files a directory, 5 directories in a directory, a tenth links, a twentieth small, 40 SELinux labels. */
+function makeTree(count: number): Tree {
   const root = emptyDirectory(meta(0, 0o755));
   const directories: Directory[] = [root];
   for (let index = 1; index < count; index++) {

@@ -37,6 +37,7 @@ export interface ErofsPlan {
   readonly directories: ReadonlyMap<ErofsInode, PackedDirectory>;
   /** Entries of the shared table in order; each knows its offset. */
   readonly shared: readonly Xattr[];
+  readonly hasAcl: boolean;
   /** End of the inodes, which is where the shared table starts. */
   readonly inodesEnd: number;
   readonly dataBlock: number;
@@ -60,7 +61,7 @@ export function planErofs(inodes: readonly ErofsInode[], version: ComposefsVersi
   const rules = layoutRules(version);
   const count = inodes.length;
   const leastMtime = numberInodes(inodes);
-  const shared = sharedXattrs(inodes, rules);
+  const { shared, hasAcl } = countXattrs(inodes, rules);
   const positions = new Float64Array(count);
   const sizes = new Float64Array(count);
   const xattrSizes = new Uint32Array(count);
@@ -113,6 +114,7 @@ export function planErofs(inodes: readonly ErofsInode[], version: ComposefsVersi
     compact,
     directories,
     shared,
+    hasAcl,
     inodesEnd,
     dataBlock,
     imageSize,
@@ -139,12 +141,16 @@ function numberInodes(inodes: readonly ErofsInode[]): Time {
 }
 
 /** Counts the uses of every xattr. */
-function sharedXattrs(inodes: readonly ErofsInode[], rules: LayoutRules): Xattr[] {
+function countXattrs(inodes: readonly ErofsInode[], rules: LayoutRules): { shared: Xattr[]; hasAcl: boolean } {
   const shared: Xattr[] = [];
+  let hasAcl = false;
   for (const { xattrs } of inodes) {
-    for (const xattr of xattrs) if (++xattr.uses === 2) shared.push(xattr);
+    for (const xattr of xattrs) {
+      if (++xattr.uses === 2) shared.push(xattr);
+      hasAcl ||= xattr.name.isAcl;
+    }
   }
-  return shared.sort(rules.compareShared);
+  return { shared: shared.sort(rules.compareShared), hasAcl };
 }
 
 function fitsCompact(inode: ErofsInode, size: number, leastMtime: Time): boolean {

@@ -59,7 +59,9 @@ export function splitTail(size: number): { readonly blocks: number; readonly tai
 const CHUNK_BITS_MAX = BLOCK_BITS + 31;
 
 function chunkBits(size: number): number {
-  let bits = BLOCK_BITS;
+  if (size <= BLOCK_SIZE) return BLOCK_BITS;
+  if (size <= 2 ** 31) return 32 - Math.clz32(size - 1);
+  let bits = 32;
   while (bits < CHUNK_BITS_MAX && 2 ** bits < size) bits++;
   return bits;
 }

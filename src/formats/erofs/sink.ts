@@ -42,16 +42,17 @@ export class Sink {
     return offset - this.#base;
   }
 
+  /** Hands on the rest; the window is not used again, so its last chunk may be kept. */
   finish(size: number): void {
-    this.#moveTo(size);
+    this.#moveTo(size, true);
   }
 
-  #moveTo(offset: number): void {
+  #moveTo(offset: number, isLast: boolean = false): void {
     while (this.#base < offset) {
       const chunk = this.#buffer.subarray(0, Math.min(offset - this.#base, this.#buffer.length));
       this.#emit(chunk);
       this.#base += chunk.length;
-      chunk.fill(0);
+      if (this.#base < offset || !isLast) chunk.fill(0);
     }
   }
 }

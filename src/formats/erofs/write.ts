@@ -56,22 +56,18 @@ export function emitErofs(plan: ErofsPlan, emit: (chunk: Uint8Array) => void, wi
 
 /** The planned image as a whole. */
 export function encodeErofs(plan: ErofsPlan): Uint8Array {
-  const image = new Uint8Array(plan.imageSize);
-  let at = 0;
-  emitErofs(plan, (chunk) => {
-    image.set(chunk, at);
-    at += chunk.length;
-  });
+  let image: Uint8Array = new Uint8Array(0);
+  // A window over all of it moves once, at the end.
+  emitErofs(plan, (chunk) => (image = chunk), plan.imageSize);
   return image;
 }
 
-function putHeader({ version, rules, inodes }: ErofsPlan, sink: Sink): void {
-  const hasAcl = rules.aclFlag && inodes.some(({ xattrs }) => xattrs.some(({ name }) => name.isAcl));
+function putHeader({ version, rules, hasAcl }: ErofsPlan, sink: Sink): void {
   const at = sink.reserve(0, COMPOSEFS_HEADER_SIZE);
   const view = viewOf(sink.buffer.subarray(at, at + COMPOSEFS_HEADER_SIZE));
   setField(view, COMPOSEFS_HEADER.magic, COMPOSEFS_MAGIC);
   setField(view, COMPOSEFS_HEADER.version, COMPOSEFS_HEADER_VERSION);
-  setField(view, COMPOSEFS_HEADER.flags, hasAcl ? COMPOSEFS_FLAG_HAS_ACL : 0);
+  setField(view, COMPOSEFS_HEADER.flags, rules.aclFlag && hasAcl ? COMPOSEFS_FLAG_HAS_ACL : 0);
   setField(view, COMPOSEFS_HEADER.composefsVersion, version);
 }
 

@@ -158,11 +158,10 @@ class InodeList {
   }
 
   #leaf(frame: Frame, name: ByteString, node: Leaf): ErofsInode {
-    const xattrs: Xattr[] = [];
     const content = node.kind === "file" ? this.#contentXattrs(node.content, frame.path, name) : NO_XATTRS;
     const own = this.#ownXattrs(node.meta);
     // V0 and V1 are sorted next, which own names before "trusted." save; V2 keeps this order.
-    xattrs.push(...(this.#stubs ? own : content), ...(this.#stubs ? content : own));
+    const xattrs = this.#stubs ? own.concat(content) : content.concat(own);
     const escaped = this.#stubs && isWhiteout(node) && !this.#isStub(frame, name, node.meta);
     if (escaped) {
       frame.hasWhiteout = true;
