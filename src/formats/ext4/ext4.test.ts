@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { fromHex } from "../../../test/hex.ts";
 import { type ByteSource, memorySource } from "../../lib/bytes/byte-source.ts";
 import { type ByteString, byteString, bytesToByteString } from "../../lib/bytes/byte-string.ts";
 import { isBytesPiece, type Piece } from "../../lib/bytes/piece.ts";
-import { SealwrightError } from "../../lib/errors.ts";
 import { CRC32C_START, crc32c } from "./crc32c.ts";
 import {
   type Ext4Directory,
@@ -72,16 +72,6 @@ const bytesOf = (piece: Piece<Uint8Array>): Uint8Array =>
   isBytesPiece(piece) ? piece.bytes : piece.content.subarray(piece.from, piece.from + piece.size);
 
 const openImage = (bytes: Uint8Array): Ext4Volume => openExt4(memorySource(bytes));
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-  return "none";
-}
 
 const at = (volume: Ext4Volume, path: string): NonNullable<ReturnType<typeof findInode>> => {
   const inode = findInode(volume, byteString(path));

@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { memorySource } from "../../lib/bytes/byte-source.ts";
 import { isBytesPiece } from "../../lib/bytes/piece.ts";
-import { SealwrightError } from "../../lib/errors.ts";
 import { toDosTime } from "./directory.ts";
 import {
   type FatDirectory,
@@ -51,16 +51,6 @@ function image(root: FatDirectory<Uint8Array>, change: Partial<FatOptions> = {})
     end = piece.offset + part.length;
   }
   return bytes;
-}
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-  return "none";
 }
 
 test.each([

@@ -1,10 +1,10 @@
 import { crc32 } from "node:zlib";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { memorySource } from "../../lib/bytes/byte-source.ts";
 import { parseGuid } from "../../lib/bytes/guid.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { FormatError } from "../../lib/errors.ts";
 import {
   encodeGpt,
   PARTITION_ATTRIBUTES,
@@ -40,16 +40,6 @@ function disk(partitions: readonly Partition[] = table.partitions): Uint8Array {
   for (const piece of encodeGpt(DISK_SIZE, { ...table, partitions })) bytes.set(piece.bytes, piece.offset);
   return bytes;
 }
-
-const codeOf = (work: () => unknown): string => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof FormatError) return error.code;
-    throw error;
-  }
-  return "none";
-};
 
 /** GUIDs as text: one side holds Buffers, the other views. */
 const bare = ({ diskGuid, partitions }: PartitionTable): unknown => [

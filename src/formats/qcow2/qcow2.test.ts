@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { codeOf, codeOfAsync } from "../../../test/code-of.ts";
 import { memorySource } from "../../lib/bytes/byte-source.ts";
 import type { BytesPiece } from "../../lib/bytes/piece.ts";
-import { SealwrightError } from "../../lib/errors.ts";
 import { encodeQcow2, openQcow2, type Qcow2Options } from "./index.ts";
 
 const CLUSTER = 65_536;
@@ -37,16 +37,6 @@ const pieces: BytesPiece[] = [
 const flat = Buffer.alloc(SIZE);
 for (const { offset, bytes } of pieces) flat.set(bytes, offset);
 
-async function codeOf(work: () => unknown): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    if (error instanceof SealwrightError) return error.code;
-    throw error;
-  }
-  return "none";
-}
-
 test.each([false, true])("openQcow2() gives back what encodeQcow2() was given, compressed: %s", async (compress) => {
   const bytes = await image(pieces, { size: SIZE, compress });
   const disk = openQcow2(memorySource(bytes));
@@ -80,7 +70,7 @@ test("encodeQcow2() does not depend on how the disk is cut into pieces", async (
 });
 
 test.each([0, 511, 2 ** 53])("encodeQcow2() refuses a disk of %i bytes", async (size) => {
-  expect(await codeOf(() => image([], { size }))).toBe("qcow2.size");
+  expect(await codeOfAsync(() => image([], { size }))).toBe("qcow2.size");
 });
 
 test("encodeQcow2() refuses pieces out of order", async () => {
@@ -101,13 +91,13 @@ test.each<[string, (bytes: Buffer) => void, string]>([
   ["an L1 table beyond the file", (b) => b.writeUInt8(1, 43), "qcow2.truncated"],
   ["a cluster beyond the file", (b) => b.writeUInt8(0x7f, 11 * CLUSTER + 4), "qcow2.truncated"],
   ["a compressed cluster that is none", (b) => b.writeUInt8(0x40, 11 * CLUSTER), "qcow2.compressed"],
-])("openQcow2() and read refuse %s", async (_, change, code) => {
+])("openQcow2() and read refuse %s", (_, change, code) => {
   const bytes = Buffer.from(good);
   change(bytes);
-  expect(await codeOf(() => openQcow2(memorySource(bytes)).read(0, CLUSTER))).toBe(code);
+  expect(codeOf(() => openQcow2(memorySource(bytes)).read(0, CLUSTER))).toBe(code);
 });
 
-test("openQcow2() answers changed bytes with a disk or a refusal", async () => {
+test("openQcow2() answers changed bytes with a disk or a refusal", () => {
   const l2 = 11 * CLUSTER;
   const interesting = fc.oneof(
     fc.integer({ min: 0, max: 104 }),
@@ -115,10 +105,10 @@ test("openQcow2() answers changed bytes with a disk or a refusal", async () => {
     fc.integer({ min: l2 + CLUSTER, max: l2 + CLUSTER + 8 }),
   );
   const bytes = Buffer.from(good);
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(interesting, fc.nat(255)), { minLength: 1, maxLength: 4 }), async (list) => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(interesting, fc.nat(255)), { minLength: 1, maxLength: 4 }), (list) => {
       for (const [at, value] of list) bytes[at] = value;
-      await codeOf(() => {
+      codeOf(() => {
         const disk = openQcow2(memorySource(bytes));
         disk.read(0, Math.min(disk.size, 4 * CLUSTER));
       });
