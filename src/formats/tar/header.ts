@@ -49,7 +49,7 @@ export function isZeroBlock(block: Uint8Array): boolean {
  */
 export function verifyChecksum(block: Uint8Array, offset: number): void {
   const [from, size] = TAR_FIELD.checksum;
-  const stored = parseNumber(block, TAR_FIELD.checksum, { what: `${TAR_HEADER}: checksum`, offset });
+  const stored = parseNumber(block, "checksum", offset);
   let sum = 0x20 * size;
   let high = 0;
   for (let at = 0; at < TAR_BLOCK_SIZE; at++) {
@@ -74,8 +74,7 @@ export function verifyChecksum(block: Uint8Array, offset: number): void {
  * @throws {FormatError} `tar.number.*`
  */
 export function contentSize(block: Uint8Array, offset: number): number {
-  const place = { what: `${TAR_HEADER}: size`, offset };
-  return safe(parseNumber(block, TAR_FIELD.size, place), place);
+  return safe(parseNumber(block, "size", offset), offset);
 }
 
 /**
@@ -88,8 +87,6 @@ export function contentSize(block: Uint8Array, offset: number): number {
  */
 export function parseEntry(block: Uint8Array, extensions: TarExtensions, offset: number): TarEntry {
   const { pax } = extensions;
-  const number = (field: keyof typeof TAR_FIELD): number | bigint =>
-    parseNumber(block, TAR_FIELD[field], { what: `${TAR_HEADER}: ${field}`, offset });
   const flavour = tarFlavour(block);
   const kind = entryKind(block, offset);
   const path = pax?.path ?? extensions.longName ?? headerPath(block, flavour);
@@ -101,19 +98,22 @@ export function parseEntry(block: Uint8Array, extensions: TarExtensions, offset:
       found: "none",
     });
   }
-  const place: Place = { what: `${TAR_HEADER} of ${quote(path)}`, offset };
-  requireNoNul(path, place);
-  const size = safe(pax?.size ?? contentSize(block, offset), place);
-  const headerMtime = number("mtime");
+  requireNoNul(path, offset);
+  const size = safe(pax?.size ?? contentSize(block, offset), offset);
+  const headerMtime = parseNumber(block, "mtime", offset);
   const mtimeSec = BigInt(pax?.mtimeSec ?? headerMtime);
   if (mtimeSec > I64_MAX) {
-    throw new FormatError("tar.number.too-large", { ...place, expected: "mtime below 2^63", found: String(mtimeSec) });
+    throw new FormatError("tar.number.too-large", {
+      ...place(path, offset),
+      expected: "mtime below 2^63",
+      found: String(mtimeSec),
+    });
   }
   const meta = {
     path,
-    mode: low32(number("mode")) & 0o7777,
-    uid: low32(pax?.uid ?? number("uid")),
-    gid: low32(pax?.gid ?? number("gid")),
+    mode: low32(parseNumber(block, "mode", offset)) & 0o7777,
+    uid: low32(pax?.uid ?? parseNumber(block, "uid", offset)),
+    gid: low32(pax?.gid ?? parseNumber(block, "gid", offset)),
     mtimeSec,
     mtimeNsec: pax?.mtimeNsec ?? 0,
     xattrs: pax === undefined || pax.xattrs.size === 0 ? NO_XATTRS : pax.xattrs,
@@ -121,7 +121,7 @@ export function parseEntry(block: Uint8Array, extensions: TarExtensions, offset:
   if (kind === "file") return { ...meta, kind, size };
   if (size !== 0) {
     throw new FormatError("tar.entry.content-unexpected", {
-      ...place,
+      ...place(path, offset),
       expected: `no content in a ${kind}`,
       found: `${size} bytes`,
     });
@@ -135,20 +135,29 @@ export function parseEntry(block: Uint8Array, extensions: TarExtensions, offset:
       const target = pax?.linkPath ?? extensions.longLink ?? text(block, TAR_FIELD.linkName);
       if (target === "") {
         throw new FormatError("tar.entry.target-empty", {
-          ...place,
+          ...place(path, offset),
           expected: `the target of a ${kind}`,
           found: "none",
         });
       }
-      requireNoNul(target, place);
+      requireNoNul(target, offset);
       return { ...meta, kind, target };
     }
     case "char":
     case "block":
       if (flavour === "v7") {
-        throw new FormatError("tar.device.pre-ustar", { ...place, expected: "ustar or GNU magic", found: "neither" });
+        throw new FormatError("tar.device.pre-ustar", {
+          ...place(path, offset),
+          expected: "ustar or GNU magic",
+          found: "neither",
+        });
       }
-      return { ...meta, kind, major: low32(number("devMajor")), minor: low32(number("devMinor")) };
+      return {
+        ...meta,
+        kind,
+        major: low32(parseNumber(block, "devMajor", offset)),
+        minor: low32(parseNumber(block, "devMinor", offset)),
+      };
     default:
       return kind satisfies never;
   }
@@ -188,17 +197,29 @@ function wholeField(block: Uint8Array, [offset, size]: TarField): ByteString {
   return bytesToByteString(block.subarray(offset, offset + size));
 }
 
+const place = (path: ByteString, offset: number): Place => ({ what: `${TAR_HEADER} of ${quote(path)}`, offset });
+
 /** The header's fields end at NUL; a PAX record or a long name could carry one, and no file system could. */
-function requireNoNul(name: ByteString, place: Place): void {
+function requireNoNul(name: ByteString, offset: number): void {
   if (!name.includes("\0")) return;
-  throw new FormatError("tar.entry.name-has-nul", { ...place, expected: "no NUL in a name", found: quote(name) });
+  throw new FormatError("tar.entry.name-has-nul", {
+    what: TAR_HEADER,
+    offset,
+    expected: "no NUL in a name",
+    found: quote(name),
+  });
 }
 
 function low32(value: number | bigint): number {
   return typeof value === "number" && value <= 0xffff_ffff ? value : Number(BigInt.asUintN(32, BigInt(value)));
 }
 
-function safe(value: number | bigint, place: Place): number {
+function safe(value: number | bigint, offset: number): number {
   if (typeof value === "number") return value;
-  throw new FormatError("tar.number.too-large", { ...place, expected: "a size up to 2^53 - 1", found: String(value) });
+  throw new FormatError("tar.number.too-large", {
+    what: `${TAR_HEADER}: size`,
+    offset,
+    expected: "a size up to 2^53 - 1",
+    found: String(value),
+  });
 }

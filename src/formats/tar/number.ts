@@ -1,6 +1,6 @@
 import { bytesToByteString } from "../../lib/bytes/byte-string.ts";
 import { FormatError, quote } from "../../lib/errors.ts";
-import type { TarField } from "./layout.ts";
+import { TAR_FIELD } from "./layout.ts";
 
 const ZERO = 0x30;
 const SPACE = 0x20;
@@ -9,7 +9,7 @@ const U64_MAX = 2n ** 64n - 1n;
 /** Where a number stands, for refusals. */
 export interface Place {
   readonly what: string;
-  /** Of the header, in the archive. */
+  /** In the archive. */
   readonly offset: number;
 }
 
@@ -17,13 +17,14 @@ export interface Place {
  * Reads a numeric header field: octal digits up to NUL with blanks around them, or GNU base-256 when the top bit is
  * set. A blank field is 0.
  *
+ * @param offset of the header in the archive
  * @returns a `number` up to 2^53 - 1, a `bigint` above: almost every field is small, and the reader is hot
  * @throws {FormatError} `tar.number.malformed`, `tar.number.negative`, `tar.number.too-large`
  */
-export function parseNumber(block: Uint8Array, field: TarField, place: Place): number | bigint {
-  const [from, size] = field;
+export function parseNumber(block: Uint8Array, field: keyof typeof TAR_FIELD, offset: number): number | bigint {
+  const [from, size] = TAR_FIELD[field];
   const end = from + size;
-  if ((block[from] as number) & 0x80) return parseBase256(block, field, place);
+  if ((block[from] as number) & 0x80) return parseBase256(block, field, offset);
   let at = from;
   while (at < end && isBlank(block[at] as number)) at++;
   let value = 0;
@@ -35,24 +36,27 @@ export function parseNumber(block: Uint8Array, field: TarField, place: Place): n
   while (at < end && isBlank(block[at] as number)) at++;
   if (at < end && block[at] !== 0) {
     const found = quote(bytesToByteString(block.subarray(from, end)));
-    throw new FormatError("tar.number.malformed", { ...within(place, from), expected: "octal digits", found });
+    throw new FormatError("tar.number.malformed", { ...fieldPlace(field, offset), expected: "octal digits", found });
   }
   return value;
 }
 
-function parseBase256(block: Uint8Array, [from, size]: TarField, place: Place): number | bigint {
+function parseBase256(block: Uint8Array, field: keyof typeof TAR_FIELD, offset: number): number | bigint {
+  const [from, size] = TAR_FIELD[field];
+  const place = fieldPlace(field, offset);
   const first = block[from] as number;
   if (first & 0x40) {
-    throw new FormatError("tar.number.negative", {
-      ...within(place, from),
-      expected: "0 or more",
-      found: "a negative number",
-    });
+    throw new FormatError("tar.number.negative", { ...place, expected: "0 or more", found: "a negative number" });
   }
   let value = BigInt(first & 0x3f);
   for (const byte of block.subarray(from + 1, from + size)) value = (value << 8n) | BigInt(byte);
-  return narrow(value, within(place, from));
+  return narrow(value, place);
 }
+
+const fieldPlace = (field: keyof typeof TAR_FIELD, offset: number): Place => ({
+  what: `tar header: ${field}`,
+  offset: offset + TAR_FIELD[field][0],
+});
 
 /** One plus sign passes, as in the integer parser of composefs-rs. */
 export const DECIMAL = /^\+?\d+$/;
@@ -75,8 +79,6 @@ function narrow(value: bigint, place: Place): number | bigint {
   }
   return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
 }
-
-const within = (place: Place, fieldOffset: number): Place => ({ ...place, offset: place.offset + fieldOffset });
 
 function isBlank(byte: number): boolean {
   return byte === SPACE || (byte >= 0x09 && byte <= 0x0d);

@@ -12,6 +12,8 @@ import type { Hashes, Piece, PiecesJob } from "./verity-worker.ts";
 /** Free bytes before the data of a slot: an unfinished block of the slot before is put there. */
 export const SLOT_HEADROOM = VERITY_BLOCK_SIZE;
 
+const NOTHING_BEFORE: Promise<void> = Promise.resolve();
+
 /** Digests that are filled in when the workers are done. */
 export type PendingDigests = { -readonly [A in VerityAlgorithm]?: Uint8Array };
 
@@ -50,7 +52,7 @@ export class ContentHasher {
   /** @returns an object that has the digests once all that `flush` returned is resolved */
   begin(size: number): VerityDigests {
     const digests: PendingDigests = {};
-    this.#open = { size, digests, seen: 0, hashed: 0, collectors: undefined, before: Promise.resolve() };
+    this.#open = { size, digests, seen: 0, hashed: 0, collectors: undefined, before: NOTHING_BEFORE };
     return digests;
   }
 

@@ -55,10 +55,16 @@ export async function scanLayers(layers: readonly Layer[], options: ScanOptions)
   const total = layers.reduce((sum, { size }) => sum + size, 0);
   let done = 0;
   const stop = new AbortController();
-  const read = (layer: Layer, bytes: number): void => {
+  const read = (bytes: number): void => {
     if (signal?.aborted || stop.signal.aborted) throw new InterruptedError();
     done += bytes;
-    progress({ step: "layers.read", text: `reading ${layers.length} layer${layers.length === 1 ? "" : "s"}`, done, total, unit: "bytes" });
+    progress({
+      step: "layers.read",
+      text: `reading ${layers.length} layer${layers.length === 1 ? "" : "s"}`,
+      done,
+      total,
+      unit: "bytes",
+    });
   };
   const queue = [...layers.entries()].sort(([, a], [, b]) => b.size - a.size);
   const records: LayerRecord[] = [];
@@ -66,9 +72,8 @@ export async function scanLayers(layers: readonly Layer[], options: ScanOptions)
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const [index, layer] = next;
       const known = verifyBlobs ? undefined : await cache?.load(layer.diffId, algorithms, layer.index);
-      if (known !== undefined) read(layer, layer.size);
-      records[index] =
-        known ?? (await scanLayer(layer, { pool, slots, algorithms, read: (bytes) => read(layer, bytes) }));
+      if (known !== undefined) read(layer.size);
+      records[index] = known ?? (await scanLayer(layer, { pool, slots, algorithms, read }));
       if (known === undefined) await cache?.store(layer.diffId, algorithms, records[index]);
     }
   };
