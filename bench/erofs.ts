@@ -98,9 +98,8 @@ try {
   time("dump to tree", () => treeFromDump(dump));
   time("tree to dump", () => [...dumpTree(tree, "sha256")].length);
   time("tree to inodes", () => listInodes(tree, format));
-  const inodes = listInodes(tree, format);
-  const plan = planErofs(inodes, 1);
-  time("inodes to layout", () => planErofs(inodes, 1));
+  const plan = planErofs(listInodes(tree, format), 1);
+  time("tree to layout", () => planErofs(listInodes(tree, format), 1));
   time("layout to bytes", () => emitErofs(plan, () => {}));
   const encode = time("tree to image", () => encodeComposefsImage(tree, format));
   time("tree to digest", () => computeComposefsDigest(tree, format));
