@@ -1,6 +1,7 @@
 /** Verifies a sealed image, link by link, offline. */
 import { type PeEvidence, verifyPe } from "../../formats/authenticode/index.ts";
 import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
+import { requireLoadable } from "../../formats/pe/index.ts";
 import { type ComposefsArgument, findSection, findText, parseUki, type Uki } from "../../formats/uki/index.ts";
 import { type Certificate, parseCertificates } from "../../formats/x509/index.ts";
 import { showSize, toHex } from "../../lib/bytes/numbers.ts";
@@ -67,10 +68,8 @@ export async function verifyImage(reference: string, options: VerifyOptions): Pr
 
   await verdict.check("uki-signature", () => verifyPe(found.uki.pe, { db: { certificates: db } }), describeSigner);
   const argument = await verdict.check("command-line", () => requireSealArgument(found.uki, options), describeArgument);
-  for (const problem of checkCommandLine(findText(found.uki, ".cmdline") ?? "")) {
-    if (argument !== undefined) verdict.warn("command-line", problem);
-  }
   if (argument === undefined) return verdict.finish();
+  for (const problem of checkCommandLine(findText(found.uki, ".cmdline") ?? "")) verdict.warn("command-line", problem);
 
   await verdict.check(
     "digest",
@@ -154,6 +153,7 @@ async function findUki(source: ImageTree): Promise<FoundUki> {
     });
   }
   const uki = parseUki(await readFile(source, file));
+  requireLoadable(uki.pe);
   const missing = NEEDED_SECTIONS.filter((name) => findSection(uki, name) === undefined);
   if (missing.length > 0) {
     const what = `${file.path}: sections`;

@@ -1,5 +1,10 @@
 /** The rules of a sealed command line. */
-import { type ComposefsArgument, findComposefsArguments, parseCommandLine } from "../../formats/uki/index.ts";
+import {
+  type ComposefsArgument,
+  findComposefsArguments,
+  parseCommandLine,
+  requirePlainCommandLine,
+} from "../../formats/uki/index.ts";
 import { PolicyError } from "../../lib/errors.ts";
 import type { OsProblem } from "./problem.ts";
 
@@ -7,12 +12,13 @@ import type { OsProblem } from "./problem.ts";
  * The one digest on a command line, which the kernel enforces.
  *
  * @throws {PolicyError} `uki.cmdline.digest-missing`, `uki.cmdline.digest-several`, `uki.cmdline.verity-optional`
- * @throws {FormatError} `uki.cmdline.composefs-digest`, `uki.cmdline.composefs-descriptor`
+ * @throws {FormatError} `uki.cmdline.composefs-digest`, `uki.cmdline.composefs-descriptor`, `uki.cmdline.character`
  */
 export function requireDigestArgument(
   commandLine: string,
   { allowMissingVerity = false }: { readonly allowMissingVerity?: boolean } = {},
 ): ComposefsArgument {
+  requirePlainCommandLine(commandLine);
   const [argument, ...more] = findComposefsArguments(commandLine);
   if (argument === undefined) {
     throw new PolicyError("uki.cmdline.digest-missing", "found no composefs= on the command line, expected one", {

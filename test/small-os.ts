@@ -1,0 +1,114 @@
+/** A bootable OS image as small as one can be, with systemd's real boot loader and stub. */
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import {
+  type Compression,
+  encodeImageConfig,
+  encodeManifest,
+  layerMediaType,
+  MEDIA_TYPE,
+  toBlobDigest,
+} from "../src/formats/oci/index.ts";
+import { encodeTarEntry, TAR_END, type TarEntry, tarPadding } from "../src/formats/tar/index.ts";
+import { byteString } from "../src/lib/bytes/byte-string.ts";
+import { openImageWriter } from "../src/model/image/image-writer.ts";
+import { compress } from "./small-image.ts";
+import { stubPath } from "./tools/ukify.ts";
+
+export const KERNEL_VERSION = "6.12.0-test";
+
+/** Content by path: `null` removes an entry of the default, a path that ends in a slash is a directory. */
+export type OsFiles = Readonly<Record<string, string | Uint8Array | null>>;
+
+export interface SmallOs {
+  /** Changes to the default files, all in the lower layer. */
+  readonly files?: OsFiles;
+  /** More layers on top, each one with these files. */
+  readonly layers?: readonly OsFiles[];
+  readonly compression?: Compression;
+  readonly architecture?: string;
+  readonly family?: "oci" | "docker";
+  /** Of every entry, in nanoseconds. */
+  readonly mtimeNsec?: number;
+}
+
+const MODULES = `usr/lib/modules/${KERNEL_VERSION}`;
+
+async function defaultFiles(): Promise<Record<string, string | Uint8Array | null>> {
+  const efi = dirname(await stubPath("262-x64", "linux"));
+  return {
+    "boot/": "",
+    "etc/": "",
+    "etc/hostname": "small\n",
+    "ostree/": "",
+    "run/": "",
+    "run/left-over": "is not in the digest",
+    "sbin/": "",
+    "sbin/init": "#!/bin/sh\n",
+    "sysroot/": "",
+    "usr/": "",
+    "usr/bin/": "",
+    "usr/bin/hello": "#!/bin/sh\necho hello from a file of more than sixty-four bytes, which is external\n",
+    "usr/lib/": "",
+    "usr/lib/bootc/": "",
+    "usr/lib/bootc/kargs.d/": "",
+    "usr/lib/bootc/kargs.d/10-base.toml": 'kargs = ["rw", "quiet"]\n',
+    "usr/lib/bootc/kargs.d/20-arm.toml": 'kargs = ["earlycon"]\nmatch-architectures = ["aarch64"]\n',
+    "usr/lib/modules/": "",
+    [`${MODULES}/`]: "",
+    [`${MODULES}/initramfs.img`]: "an initramfs\n".repeat(40),
+    [`${MODULES}/modules.dep`]: "",
+    [`${MODULES}/vmlinuz`]: "a kernel\n".repeat(60),
+    "usr/lib/os-release": 'ID=small\nVERSION_ID=1\nPRETTY_NAME="Small OS 1"\n',
+    "usr/lib/ostree/": "",
+    "usr/lib/ostree/prepare-root.conf": "[composefs]\nenabled = true\n",
+    "usr/lib/systemd/": "",
+    "usr/lib/systemd/boot/": "",
+    "usr/lib/systemd/boot/efi/": "",
+    "usr/lib/systemd/boot/efi/linuxx64.efi.stub": await readFile(join(efi, "linuxx64.efi.stub")),
+    "usr/lib/systemd/boot/efi/systemd-bootx64.efi": await readFile(join(efi, "systemd-bootx64.efi")),
+  };
+}
+
+/** Writes the image where `reference` says. */
+export async function writeSmallOs(reference: string, os: SmallOs = {}): Promise<void> {
+  const { architecture = "amd64", compression = "gzip", family = "oci", layers = [] } = os;
+  const tars = [{ ...(await defaultFiles()), ...os.files }, ...layers].map((files) => tarOf(files, os.mtimeNsec ?? 0));
+  const mediaType = family === "oci" ? MEDIA_TYPE.manifest : MEDIA_TYPE.dockerManifest;
+  await using writer = await openImageWriter(reference);
+  const descriptors = [];
+  for (const tar of tars) {
+    descriptors.push(await writer.putBytes(compress(tar, compression), layerMediaType(mediaType, compression)));
+  }
+  const config = encodeImageConfig({
+    architecture,
+    os: "linux",
+    created: "2026-01-02T03:04:05Z",
+    config: { Labels: { "org.opencontainers.image.version": "1.2" } },
+    rootfs: { type: "layers", diff_ids: tars.map((tar) => toBlobDigest(tar)) },
+    history: tars.map((_, index) => ({ created_by: `COPY layer ${index}` })),
+  });
+  const configType = family === "oci" ? MEDIA_TYPE.config : MEDIA_TYPE.dockerConfig;
+  const manifestBytes = encodeManifest({
+    schemaVersion: 2,
+    mediaType,
+    config: await writer.putBytes(config, configType),
+    layers: descriptors,
+  });
+  await writer.commit({ manifestBytes, mediaType });
+}
+
+function tarOf(files: OsFiles, mtimeNsec: number): Uint8Array {
+  const parts = Object.entries(files).flatMap(([path, content]) => {
+    if (content === null) return [];
+    const directory = path.endsWith("/");
+    const bytes = Buffer.from(content);
+    const meta = { path: byteString(path), mode: directory ? 0o755 : 0o644, uid: 0, gid: 0, xattrs: new Map() };
+    const time = { mtimeSec: 1_700_000_000n, mtimeNsec };
+    const entry: TarEntry = directory
+      ? { ...meta, ...time, kind: "directory" }
+      : { ...meta, ...time, kind: "file", size: bytes.length };
+    return [encodeTarEntry(entry), bytes, tarPadding(bytes.length)];
+  });
+  return Buffer.concat([...parts, TAR_END]);
+}
