@@ -83,5 +83,5 @@ done </run/var.list
 systemd-tmpfiles --create --prefix=/var >/dev/null
 find /var ! -type d ! -type l -delete
 
-# --- Directories that the running system fills ------------------------------------------------------------------
-find /run /tmp -xdev -mindepth 1 -delete
+# /run and /tmp are emptied by what reads this tree; mmdebstrap still keeps its configuration of apt in /tmp.
+rm -f /run/initramfs.list /run/var.list

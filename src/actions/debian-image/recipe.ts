@@ -76,8 +76,9 @@ export function mmdebstrapArguments(recipe: DebianRecipe, options: MmdebstrapOpt
   return [
     "--variant=minbase",
     "--format=tar",
-    // finish.sh decides what it says: an empty one is not a first boot to systemd, "uninitialized" is.
-    "--skip=cleanup/reproducible",
+    // finish.sh has cleaned up: after it apt would only fill /var again. An empty machine-id is not a first boot to
+    // systemd, "uninitialized" is.
+    "--skip=cleanup/apt,cleanup/reproducible",
     `--include=${recipe.packages.join(",")}`,
     ...LEFT_OUT.map((option) => `--dpkgopt=${option}`),
     ...(packageCache === undefined ? [] : packageCacheArguments(packageCache)),
