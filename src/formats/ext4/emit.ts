@@ -39,7 +39,7 @@ export function* emitPieces<C>(
 ): Generator<Piece<C>, void, void> {
   const parts = [
     ...groupParts(items, placement, identity),
-    ...systemParts(placement),
+    ...systemParts(placement, fileSystemSeed(identity.uuid)),
     ...items.flatMap((item) => itemParts(item, placeOf(placement, item), fileSystemSeed(identity.uuid))),
   ];
   parts.sort((a, b) => a.block - b.block);
@@ -179,7 +179,7 @@ function resizeInode<C>({ resizeBlock, geometry }: Placement<C>, time: Timestamp
 }
 
 /** The blocks of the reserved inodes: indirect blocks of the resize inode, start of the journal. */
-function systemParts<C>({ geometry, resizeBlock, journal }: Placement<C>): Part<C>[] {
+function systemParts<C>({ geometry, resizeBlock, journal }: Placement<C>, seed: number): Part<C>[] {
   const { descriptorBlocks, reservedGdtBlocks, groups } = geometry;
   const reserved = Array.from({ length: reservedGdtBlocks }, (_, i) => 1 + descriptorBlocks + i);
   const backups = groups.filter(({ index, hasSuper }) => index > 0 && hasSuper).map(({ start }) => start);
@@ -189,13 +189,17 @@ function systemParts<C>({ geometry, resizeBlock, journal }: Placement<C>): Part<
   return [
     part(resizeBlock, doubleIndirect),
     ...(backups.length === 0 ? [] : reserved.map((block) => part<C>(block, () => indirect(block)))),
-    ...(journal === undefined ? [] : [journalPart<C>(journal)]),
+    ...(journal === undefined ? [] : journalParts<C>(journal, inodeSeed(seed, INO.JOURNAL, 0))),
   ];
 }
 
-function journalPart<C>(journal: Place): Part<C> {
+/** All but the first block of the journal stay zero. A large one has more extents than its inode holds. */
+function journalParts<C>(journal: Place, seed: number): Part<C>[] {
   const [first] = journal.extents;
-  return part((first as Extent).start, () => encodeJournalSuperblock(journalSize(journal) / BLOCK_SIZE));
+  return [
+    part((first as Extent).start, () => encodeJournalSuperblock(journalSize(journal) / BLOCK_SIZE)),
+    ...journal.tree.blocks.map((block) => part<C>(block.place, () => encodeExtentBlock(block, seed))),
+  ];
 }
 
 function encodeAddresses(addresses: readonly (readonly [index: number, block: number])[]): Uint8Array {

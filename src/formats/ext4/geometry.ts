@@ -42,6 +42,8 @@ export interface GeometryDemand {
   readonly freeInodes: number;
   /** Inodes that the user wants; one for each 16 KiB by default. */
   readonly requestedInodes: number | undefined;
+  /** Blocks that the file system can grow to in place; 1024 times as many by default. */
+  readonly maxBlocks: number | undefined;
   readonly shortGroup: "drop" | "extend";
 }
 
@@ -96,7 +98,7 @@ export function computeGeometry(blocks: number, demand: GeometryDemand): Geometr
   }
   const inodeTableBlocks = (inodesPerGroup * INODE_SIZE) / BLOCK_SIZE;
   const descriptorBlocks = Math.ceil(groupCount / DESCRIPTORS_PER_BLOCK);
-  const reservedGdtBlocks = countReservedGdtBlocks(blocks, descriptorBlocks);
+  const reservedGdtBlocks = countReservedGdtBlocks(demand.maxBlocks ?? blocks * 1024, descriptorBlocks);
   const superBlocks = 1 + descriptorBlocks + reservedGdtBlocks;
 
   const lastGroupBlocks = blocks - (groupCount - 1) * BLOCKS_PER_GROUP;
@@ -145,10 +147,9 @@ export function tooSmall(neededBlocks: number, blocks: number): FormatError {
   );
 }
 
-/** Room for growing 1024-fold, or up to 16 TiB, as mke2fs reserves it. */
-function countReservedGdtBlocks(blocks: number, descriptorBlocks: number): number {
-  const maxBlocks = Math.min(blocks * 1024, BLOCK_COUNT_MAX);
-  const maxGroups = Math.ceil(maxBlocks / BLOCKS_PER_GROUP);
+/** Room for the descriptors of `maxBlocks`, as far as the resize inode reaches. */
+function countReservedGdtBlocks(maxBlocks: number, descriptorBlocks: number): number {
+  const maxGroups = Math.ceil(Math.min(maxBlocks, BLOCK_COUNT_MAX) / BLOCKS_PER_GROUP);
   return Math.max(0, Math.min(Math.ceil(maxGroups / DESCRIPTORS_PER_BLOCK) - descriptorBlocks, ADDRESSES_PER_BLOCK));
 }
 

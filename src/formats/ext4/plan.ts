@@ -25,6 +25,11 @@ export interface Ext4Options {
   readonly inodeCount?: number;
   /** Bytes, a multiple of 4096, 0 for none; by default what mke2fs takes for the size. */
   readonly journalSize?: number;
+  /**
+   * Bytes that the file system can grow to while nothing has to move; by default 1024-fold, as mke2fs has it.
+   * resize2fs 1.47.0 gives up beyond; the kernel, asked while mounted, goes on with meta_bg.
+   */
+  readonly maxSize?: number;
   /** Bytes that only the superuser may fill. */
   readonly reservedSize?: number;
 }
@@ -88,6 +93,7 @@ function placeInSize<C>(items: readonly Item<C>[], options: Ext4Options): Placem
     inodes: lastIno(items),
     freeInodes: Math.ceil((options.freeSize ?? 0) / BYTES_PER_INODE),
     requestedInodes: options.inodeCount,
+    maxBlocks: options.maxSize === undefined ? undefined : Math.ceil(options.maxSize / BLOCK_SIZE),
     shortGroup,
   } as const;
   const contents = items.reduce((sum, { segments }) => sum + countBlocks(segments), 0);
