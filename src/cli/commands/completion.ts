@@ -24,7 +24,7 @@ end
 complete -c sealwright -a '(__sealwright_complete)'`,
 };
 
-export const completionCommand = buildCommand<Record<never, never>, [string, ...string[]], Context>({
+export const completionCommand = buildCommand<object, [string, ...string[]], Context>({
   async func(_flags, shell, ...words) {
     await perform(this, false, async () => {
       if (shell === "propose") {

@@ -4,7 +4,7 @@ import { SharedSlots } from "./shared-slots.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import { workerUrl } from "./worker-url.ts";
 
-const program = workerUrl("./test-worker", import.meta.url);
+const program = workerUrl("../../../test/test-worker", import.meta.url);
 
 test("run() resolves each job with its own answer", async () => {
   await using pool = new WorkerPool(program, 2);

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
 import { vector } from "../../../test/fixtures.ts";
+import { layerOf, sha256 } from "../../../test/test-layer.ts";
 import type { VerityAlgorithm } from "../../formats/fsverity/algorithm.ts";
 import { openLayerCache } from "./cache.ts";
 import { scanLayers } from "./scan.ts";
-import { layerOf, sha256 } from "./test-layer.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "cache-test-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
 import { codeOfAsync } from "../../../test/code-of.ts";
+import { layerOf, noise, packings, tarOf } from "../../../test/test-layer.ts";
 import { computeFsverityDigest } from "../../formats/fsverity/index.ts";
 import { type ByteString, byteString } from "../../lib/bytes/byte-string.ts";
 import type { Layer } from "../image/image.ts";
 import type { Content } from "../tree/tree.ts";
 import { readContents } from "./contents.ts";
 import { scanLayers } from "./scan.ts";
-import { layerOf, noise, packings, tarOf } from "./test-layer.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "contents-test-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

@@ -3,11 +3,11 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { noise } from "../../../test/test-layer.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
 import type { ProgressEvent } from "../../lib/progress.ts";
 import { digestFiles } from "./digest-files.ts";
-import { noise } from "./test-layer.ts";
 import { openVerityPool } from "./verity-pool.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "digest-files-test-"));

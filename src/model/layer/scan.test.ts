@@ -6,6 +6,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { codeOfAsync } from "../../../test/code-of.ts";
 import { vector } from "../../../test/fixtures.ts";
+import { layerOf, noise, packings, sha256, tarOf } from "../../../test/test-layer.ts";
 import { computeFsverityDigest } from "../../formats/fsverity/index.ts";
 import type { BlobDigest } from "../../formats/oci/digest.ts";
 import { encodeTarEntry, TAR_END } from "../../formats/tar/index.ts";
@@ -16,7 +17,6 @@ import type { ProgressEvent } from "../../lib/progress.ts";
 import type { Content } from "../tree/tree.ts";
 import type { LayerRecord } from "./entry.ts";
 import { scanLayers } from "./scan.ts";
-import { layerOf, noise, packings, sha256, tarOf } from "./test-layer.ts";
 import { openVerityPool } from "./verity-pool.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "scan-test-"));

@@ -2,10 +2,10 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import type { BlobDigest } from "../../formats/oci/digest.ts";
-import { encodeTarEntry, TAR_END, tarPadding } from "../../formats/tar/index.ts";
-import { byteString } from "../../lib/bytes/byte-string.ts";
-import type { Compression, Layer } from "../image/image.ts";
+import type { BlobDigest } from "../src/formats/oci/digest.ts";
+import { encodeTarEntry, TAR_END, tarPadding } from "../src/formats/tar/index.ts";
+import { byteString } from "../src/lib/bytes/byte-string.ts";
+import type { Compression, Layer } from "../src/model/image/image.ts";
 
 export const sha256 = (bytes: Uint8Array): BlobDigest =>
   `sha256:${createHash("sha256").update(bytes).digest("hex")}` as BlobDigest;

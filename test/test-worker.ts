@@ -1,6 +1,6 @@
 /** A program for the tests of the pool. */
 import { threadId } from "node:worker_threads";
-import { serve } from "./serve.ts";
+import { serve } from "../src/lib/hash/serve.ts";
 
 let calls = 0;
 
