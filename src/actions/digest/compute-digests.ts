@@ -1,4 +1,4 @@
-/** The composefs digests of an image, a directory or a dumpfile. */
+/** The composefs digests of an image, a directory, a dumpfile or a composefs image. */
 import { Readable } from "node:stream";
 import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
@@ -33,7 +33,7 @@ export interface DigestOptions {
 export interface DigestReport {
   readonly source: string;
   readonly manifestDigest?: string;
-  /** What was done to the merged tree before: `none` for a dumpfile. */
+  /** What was done to the merged tree before: `none` for a dumpfile and for a composefs image. */
   readonly transform: "boot" | "oci" | "none";
   /** Name of the SELinux policy that labelled the tree. */
   readonly selinuxPolicy?: string;
@@ -91,7 +91,7 @@ async function transform(
   source: TreeSource,
   plain: boolean,
 ): Promise<Pick<DigestReport, "transform" | "selinuxPolicy">> {
-  if (source.kind === "dump") return { transform: "none" };
+  if (source.kind === "dump" || source.kind === "erofs") return { transform: "none" };
   toOciTree(source.tree);
   if (plain) return { transform: "oci" };
   const { policy } = await toBootTree(source.tree, async (content) => {

@@ -58,11 +58,11 @@ export interface ImageReport {
   readonly problems: readonly OsProblem[];
 }
 
-/** @throws {UsageError} `inspect.dump` for a dumpfile, which has no contents */
+/** @throws {UsageError} `inspect.dump` for a dumpfile or a composefs image, which have no contents */
 export async function inspectImage(reference: string, options: InspectOptions = {}): Promise<ImageReport> {
   await using source = await openTreeSource(reference, { ...options, algorithms: ["sha512"] });
-  if (source.kind === "dump") {
-    throw new UsageError("inspect.dump", `${reference}: a dumpfile has no file contents to look into`, {
+  if (source.kind === "dump" || source.kind === "erofs") {
+    throw new UsageError("inspect.dump", `${reference}: there are no file contents in it to look into`, {
       hint: "sealwright digest prints its digest",
     });
   }

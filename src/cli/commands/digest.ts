@@ -45,10 +45,11 @@ export const digestCommand = buildCommand<Flags, [string], Context>({
     },
   },
   docs: {
-    brief: "Print the composefs digest of an image, a directory or a dumpfile",
+    brief: "Print the composefs digest of an image, a directory, a dumpfile or a composefs image",
     fullDescription: [
       "Prints the digest that a bootc host recomputes when it installs the image: the fs-verity digest of the EROFS",
-      "image of the boot-transformed tree. A dumpfile (dump:FILE) is taken as it is, never transformed.",
+      "image of the boot-transformed tree. A dumpfile (dump:FILE) and a composefs image (erofs:FILE) are taken as they are,",
+      "never transformed.",
       "",
       "EXAMPLES",
       "  sealwright digest oci:./os:latest",

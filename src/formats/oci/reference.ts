@@ -4,7 +4,7 @@
  *     oci:DIR[:TAG]  oci-archive:FILE[:TAG]  docker-archive:FILE[:NAME:TAG]     on this file system
  *     docker://HOST/NAME[:TAG][@DIGEST], or without docker://                   in a registry
  *     containers-storage:NAME                                                   in the storage of Podman
- *     dir:PATH  dump:FILE                                                       a root file system, a dumpfile
+ *     dir:PATH  dump:FILE  erofs:FILE                      a root file system, a dumpfile, a composefs image
  */
 import { quote, UsageError } from "../../lib/errors.ts";
 import { type BlobDigest, isBlobDigest } from "./digest.ts";
@@ -36,10 +36,10 @@ export type Reference =
   | LocalReference
   | RegistryReference
   | { readonly transport: "containers-storage"; readonly name: string }
-  | { readonly transport: "dir" | "dump"; readonly path: string };
+  | { readonly transport: "dir" | "dump" | "erofs"; readonly path: string };
 
 const PATH_TRANSPORTS = ["oci", "oci-archive", "docker-archive"] as const;
-const TREE_TRANSPORTS = ["dir", "dump"] as const;
+const TREE_TRANSPORTS = ["dir", "dump", "erofs"] as const;
 const KNOWN = [...PATH_TRANSPORTS, "docker", "containers-storage", ...TREE_TRANSPORTS];
 
 /** Transports of other tools; without this list `sif:image` would be a repository called "sif". */
@@ -75,6 +75,7 @@ export function showReference(reference: Reference): string {
       return `containers-storage:${reference.name}`;
     case "dir":
     case "dump":
+    case "erofs":
       return `${reference.transport}:${reference.path}`;
     default: {
       const select = reference.select === undefined ? "" : `:${showSelector(reference.select)}`;

@@ -59,6 +59,7 @@ export async function openImageSource(text: string, signal?: AbortSignal): Promi
       );
     case "dir":
     case "dump":
+    case "erofs":
       throw new UsageError("image.reference.not-an-image", `${text}: a file tree, expected an image`);
     default:
       return reference satisfies never;

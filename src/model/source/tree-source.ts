@@ -1,17 +1,18 @@
 /**
  * The one road from what a user names to a tree: an image is read layer by layer, a directory is only another way to
- * fill a tree, a dumpfile is a tree as it is.
+ * fill a tree, a dumpfile or a composefs image is a tree as it is.
  */
 import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import { parseReference } from "../../formats/oci/index.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
-import { treeFromDump } from "../composefs/index.ts";
+import { treeFromDump, treeFromErofs } from "../composefs/index.ts";
 import { loadFile } from "../host-io/files.ts";
 import type { Image } from "../image/image.ts";
 import { openImage } from "../image/open-image.ts";
 import { openLayerCache } from "../layer/cache.ts";
 import { readContents } from "../layer/contents.ts";
 import { digestFiles } from "../layer/digest-files.ts";
+import type { LayerRecord } from "../layer/entry.ts";
 import { scanLayers } from "../layer/scan.ts";
 import { treeFromLayers } from "../tree/apply.ts";
 import { readDirectory } from "../tree/from-directory.ts";
@@ -30,20 +31,25 @@ export interface SourceOptions {
 export interface TreeSource extends AsyncDisposable {
   /** The reference as the user wrote it. */
   readonly name: string;
-  readonly kind: "image" | "directory" | "dump";
+  readonly kind: "image" | "directory" | "dump" | "erofs";
   /** The merged tree before any transform. It is the caller's to change. */
   readonly tree: Tree;
   /** Where `kind` is `image`. */
   readonly image?: Image;
+  /** What each layer of the image says, lowest first. */
+  readonly layers?: readonly LayerRecord[];
   /** Bytes of files of the tree, each checked against its digest; one pass over each layer that is involved. */
   read(contents: readonly Content[]): Promise<Uint8Array[]>;
 }
 
 /** What reading an image gives. */
-export type ImageTree = TreeSource & { readonly image: Image };
+export type ImageTree = TreeSource & { readonly image: Image; readonly layers: readonly LayerRecord[] };
 
 /** Safety limit: a dump of a million files has about 400 MB. */
 const MAX_DUMP_SIZE = 1 << 30;
+
+/** Safety limit: the composefs image of a million files has about 300 MB. */
+const MAX_EROFS_SIZE = 1 << 30;
 
 /** Safety limit for one file that is read into memory; kernels and initramfs images stay far below. */
 const MAX_FILE_SIZE = 1 << 30;
@@ -53,6 +59,7 @@ export async function openTreeSource(name: string, options: SourceOptions): Prom
   const { platform, signal } = options;
   const reference = parseReference(name);
   if (reference.transport === "dump") return await openDump(name, reference.path);
+  if (reference.transport === "erofs") return await openErofsFile(name, reference.path);
   if (reference.transport === "dir") return await openDirectory(name, reference.path, options);
   return await readImage(await openImage(name, defined({ platform, signal })), options);
 }
@@ -67,6 +74,7 @@ export async function readImage(image: Image, options: SourceOptions): Promise<I
       name: image.name,
       kind: "image",
       image,
+      layers: records,
       tree: treeFromLayers(records),
       read: (contents) => readContents(image, contents, { maxSize: MAX_FILE_SIZE }),
       [Symbol.asyncDispose]: () => image[Symbol.asyncDispose](),
@@ -86,6 +94,11 @@ async function openDirectory(name: string, path: string, options: SourceOptions)
 async function openDump(name: string, path: string): Promise<TreeSource> {
   const tree = treeFromDump(await loadFile(path, "dumpfile", MAX_DUMP_SIZE, "dumpfile.too-large"));
   return { name, kind: "dump", tree, ...withoutLayers };
+}
+
+async function openErofsFile(name: string, path: string): Promise<TreeSource> {
+  const tree = treeFromErofs(await loadFile(path, "EROFS image", MAX_EROFS_SIZE, "erofs.too-large"));
+  return { name, kind: "erofs", tree, ...withoutLayers };
 }
 
 const withoutLayers = {
