@@ -48,7 +48,10 @@ const stack = fc.array(
   { minLength: 2, maxLength: 4 },
 );
 
-/** Leaves out what is refused, and what the specification leaves open: the same name twice in one layer. */
+/**
+ * Leaves out what is refused, and what the specification leaves open: the same name twice in one layer, and a hard link
+ * to itself or to what is below it, for which umoci removes the name first.
+ */
 function legalOnly(layers: readonly (readonly [LayerEntry[], LayerEntry[]])[]): LayerRecord[] {
   const legal: LayerRecord[] = [layer(entry.dir("a"), entry.dir("b"), entry.dir("a/a"), entry.dir("b/c"))];
   for (const [whiteouts, additions] of layers) {
@@ -56,6 +59,7 @@ function legalOnly(layers: readonly (readonly [LayerEntry[], LayerEntry[]])[]): 
     for (const one of [...whiteouts, ...additions]) {
       const said = one.path.replace(".wh.", "");
       if (entries.some(({ path }) => path.replace(".wh.", "") === said)) continue;
+      if (one.kind === "hardlink" && `${one.target}/`.startsWith(`${one.path}/`)) continue;
       if (isLegal([...legal, layer(...entries, one)])) entries.push(one);
     }
     legal.push(layer(...entries));
@@ -167,7 +171,9 @@ test("treeFromLayers() merges layers as umoci unpacks them", () => {
         for (const old of [layout, bundle]) if (existsSync(old)) rmSync(old, { recursive: true });
         writeLayout(layout, legal);
         const rootless = process.getuid?.() === 0 ? [] : ["--rootless"];
-        execFileSync("umoci", ["unpack", ...rootless, "--image", `${layout}:test`, bundle], { stdio: "pipe" });
+        execFileSync("umoci", ["unpack", ...rootless, "--image", `${layout}:test`, bundle], {
+          stdio: ["ignore", "pipe", "pipe"],
+        });
         expect(showMerged(treeFromLayers(legal))).toEqual(showUnpacked(join(bundle, "rootfs")));
       }),
       { numRuns: 100 },
