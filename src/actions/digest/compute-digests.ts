@@ -12,8 +12,8 @@ import {
   parseComposefsFormat,
 } from "../../model/composefs/index.ts";
 import { storeFile } from "../../model/host-io/files.ts";
-import { openTreeSource, type TreeSource } from "../../model/source/tree-source.ts";
-import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
+import { type Canonical, toCanonicalTree } from "../../model/source/canonical-tree.ts";
+import { openTreeSource } from "../../model/source/tree-source.ts";
 import type { Tree } from "../../model/tree/tree.ts";
 import { nodesOf } from "../../model/tree/walk.ts";
 
@@ -30,13 +30,9 @@ export interface DigestOptions {
   readonly progress?: Progress | undefined;
 }
 
-export interface DigestReport {
+export interface DigestReport extends Canonical {
   readonly source: string;
   readonly manifestDigest?: string;
-  /** What was done to the merged tree before: `none` for a dumpfile and for a composefs image. */
-  readonly transform: "boot" | "oci" | "none";
-  /** Name of the SELinux policy that labelled the tree. */
-  readonly selinuxPolicy?: string;
   /** Lower-case hex by format. */
   readonly digests: Readonly<Record<string, string>>;
   readonly dumpfile?: string;
@@ -47,7 +43,7 @@ export async function computeDigests(reference: string, options: DigestOptions =
   const { plain = false, dumpfile, progress = silent, ...rest } = options;
   const wanted = parseFormats(options.formats);
   await using source = await openTreeSource(reference, { ...rest, progress, algorithms: algorithmsOf(wanted) });
-  const transformed = await transform(source, plain);
+  const transformed = await toCanonicalTree(source, plain);
   const formats = options.formats === ALL ? wanted.filter(hasDigestsFor(source.tree)) : wanted;
 
   progress({ step: "digest", text: "computing the digest of the tree" });
@@ -85,18 +81,4 @@ function hasDigestsFor(tree: Tree): (format: ComposefsFormat) => boolean {
     return ({ algorithm }) => digests[algorithm] !== undefined;
   }
   return () => true;
-}
-
-async function transform(
-  source: TreeSource,
-  plain: boolean,
-): Promise<Pick<DigestReport, "transform" | "selinuxPolicy">> {
-  if (source.kind === "dump" || source.kind === "erofs") return { transform: "none" };
-  toOciTree(source.tree);
-  if (plain) return { transform: "oci" };
-  const { policy } = await toBootTree(source.tree, async (content) => {
-    const [bytes] = await source.read([content]);
-    return bytes as Uint8Array;
-  });
-  return { transform: "boot", ...(policy === undefined ? {} : { selinuxPolicy: policy }) };
 }

@@ -14,7 +14,7 @@ import { readContents } from "../layer/contents.ts";
 import { digestFiles } from "../layer/digest-files.ts";
 import type { LayerRecord } from "../layer/entry.ts";
 import { scanLayers } from "../layer/scan.ts";
-import { treeFromLayers } from "../tree/apply.ts";
+import { type ApplyOptions, treeFromLayers } from "../tree/apply.ts";
 import { readDirectory } from "../tree/from-directory.ts";
 import type { Content, Tree } from "../tree/tree.ts";
 
@@ -26,6 +26,8 @@ export interface SourceOptions {
   readonly cacheDirectory?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
+  /** How the layers of an image become a tree. */
+  readonly apply?: ApplyOptions | undefined;
 }
 
 export interface TreeSource extends AsyncDisposable {
@@ -38,6 +40,8 @@ export interface TreeSource extends AsyncDisposable {
   readonly image?: Image;
   /** What each layer of the image says, lowest first. */
   readonly layers?: readonly LayerRecord[];
+  /** The file itself where `kind` is `erofs`. */
+  readonly erofs?: Uint8Array;
   /** Bytes of files of the tree, each checked against its digest; one pass over each layer that is involved. */
   read(contents: readonly Content[]): Promise<Uint8Array[]>;
 }
@@ -66,7 +70,7 @@ export async function openTreeSource(name: string, options: SourceOptions): Prom
 
 /** Reads an open image into a tree. Closing the source closes the image. */
 export async function readImage(image: Image, options: SourceOptions): Promise<ImageTree> {
-  const { algorithms, cacheDirectory, progress, signal } = options;
+  const { algorithms, apply, cacheDirectory, progress, signal } = options;
   try {
     const cache = cacheDirectory === undefined ? undefined : await openLayerCache(cacheDirectory);
     const records = await scanLayers(image.layers, { algorithms, ...defined({ cache, progress, signal }) });
@@ -75,7 +79,7 @@ export async function readImage(image: Image, options: SourceOptions): Promise<I
       kind: "image",
       image,
       layers: records,
-      tree: treeFromLayers(records),
+      tree: treeFromLayers(records, apply),
       read: (contents) => readContents(image, contents, { maxSize: MAX_FILE_SIZE }),
       [Symbol.asyncDispose]: () => image[Symbol.asyncDispose](),
     };
@@ -97,8 +101,8 @@ async function openDump(name: string, path: string): Promise<TreeSource> {
 }
 
 async function openErofsFile(name: string, path: string): Promise<TreeSource> {
-  const tree = treeFromErofs(await loadFile(path, "EROFS image", MAX_EROFS_SIZE, "erofs.too-large"));
-  return { name, kind: "erofs", tree, ...withoutLayers };
+  const erofs = await loadFile(path, "EROFS image", MAX_EROFS_SIZE, "erofs.too-large");
+  return { name, kind: "erofs", tree: treeFromErofs(erofs), erofs, ...withoutLayers };
 }
 
 const withoutLayers = {

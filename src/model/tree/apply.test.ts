@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { codeOf } from "../../../test/code-of.ts";
 import { entry, layer, showTree, xattrs } from "../../../test/layers.ts";
 import { byteString } from "../../lib/bytes/byte-string.ts";
 import { FormatError } from "../../lib/errors.ts";
 import type { LayerEntry, LayerRecord } from "../layer/entry.ts";
-import { MAX_DEPTH, type Provenance, treeFromLayers } from "./apply.ts";
+import { MAX_DEPTH, treeFromLayers } from "./apply.ts";
+import { TreeHistory } from "./history.ts";
 import { lookup } from "./tree.ts";
 
 const { dir, file, link, symlink, char, fifo } = entry;
@@ -121,15 +123,50 @@ test("treeFromLayers() takes all metadata of a directory that comes again, and n
 });
 
 test("treeFromLayers() tells which layer brought a node", () => {
-  const provenance: Provenance = new WeakMap();
+  const history = new TreeHistory();
   const layers = [
     layer(dir("d"), dir("e"), file("d/f"), file("d/g")),
     layer(dir("d"), file("d/g"), link("d/h", "d/f")),
   ];
-  const tree = treeFromLayers(layers, provenance);
-  const layerOf = (path: string) => provenance.get(lookup(tree, path) ?? tree.root);
+  const tree = treeFromLayers(layers, { history });
+  const layerOf = (path: string) => history.layerOf(lookup(tree, path) ?? tree.root);
   expect(["d", "e", "d/f", "d/g", "d/h"].map(layerOf)).toEqual([1, 0, 0, 1, 0]);
-  expect(provenance.get(tree.root)).toBeUndefined();
+  expect(history.layerOf(tree.root)).toBeUndefined();
+});
+
+test("treeFromLayers() tells which layers declare a directory and which only have entries below it", () => {
+  const history = new TreeHistory();
+  const layers = [
+    layer(dir("d", { mtimeSec: 1n }), file("d/f")),
+    layer(file("d/g"), file("d/h")),
+    layer(file("d/i"), dir("d", { mtimeSec: 3n })),
+    layer(file("d/.wh.f")),
+  ];
+  const directory = lookup(treeFromLayers(layers, { history }), "d");
+  if (directory?.kind !== "directory") throw new TypeError("d is no directory");
+  const { declared, undeclared } = history.directory(directory);
+  expect(declared.map((one) => [one.layer, one.meta.mtimeSec])).toEqual([
+    [0, 1n],
+    [2, 3n],
+  ]);
+  expect(undeclared).toEqual([1, 3]);
+});
+
+test("treeFromLayers() invents missing parents where it is told to", () => {
+  const history = new TreeHistory();
+  const tree = treeFromLayers([layer(file("a/b/f"))], { history, missingParents: "invent" });
+  expect(showTree(tree, ({ mode, mtimeSec }) => `${mode.toString(8)} ${mtimeSec}`).slice(1)).toEqual([
+    "/a directory 755 0",
+    "/a/b directory 755 0",
+    "/a/b/f file  644 0",
+  ]);
+  const invented = lookup(tree, "a/b");
+  expect(invented?.kind === "directory" && history.directory(invented)).toEqual({ declared: [], undeclared: [0] });
+});
+
+test("treeFromLayers() never makes a directory of what is none", () => {
+  const refused = () => treeFromLayers([layer(file("a"), file("a/b"))], { missingParents: "invent" });
+  expect(codeOf(refused)).toBe("tree.parent-not-directory");
 });
 
 /** The same rules over a flat map from whole paths, with nothing of a tree in it. */

@@ -1,13 +1,26 @@
 import { type ByteString, showByteString } from "../../lib/bytes/byte-string.ts";
 import { FormatError, quote } from "../../lib/errors.ts";
 import type { LayerEntry, LayerRecord } from "../layer/entry.ts";
-import { type Directory, emptyDirectory, type Leaf, NO_XATTRS, type Tree, type TreeNode } from "./tree.ts";
+import type { TreeHistory } from "./history.ts";
+import {
+  type Directory,
+  emptyDirectory,
+  type Leaf,
+  type Metadata,
+  NO_XATTRS,
+  type Tree,
+  type TreeNode,
+} from "./tree.ts";
 
-/**
- * Which layer last said what a node is: brought the leaf, or set the metadata of the directory. A name that is only
- * a hard link to an older leaf answers for the leaf.
- */
-export type Provenance = WeakMap<TreeNode, number>;
+export interface ApplyOptions {
+  /** Is told which layer brought what. */
+  readonly history?: TreeHistory;
+  /**
+   * What to do about a directory that entries lie below and no entry declares. Default: `refuse`, as composefs-rs.
+   * `invent` gives it mode 0755, owner 0:0 and time 0; every tool that makes such directories has its own idea.
+   */
+  readonly missingParents?: "refuse" | "invent";
+}
 
 /** Directories inside each other. A safety limit for whoever walks a tree: a path of PATH_MAX bytes has 2048. */
 export const MAX_DEPTH = 2048;
@@ -21,10 +34,10 @@ export function emptyTree(): Tree {
 }
 
 /** The tree of an image: its layers one on another, lowest first. */
-export function treeFromLayers(records: Iterable<LayerRecord>, provenance?: Provenance): Tree {
+export function treeFromLayers(records: Iterable<LayerRecord>, options?: ApplyOptions): Tree {
   const tree = emptyTree();
   let layer = 0;
-  for (const record of records) applyLayer(tree, record, layer++, provenance);
+  for (const record of records) applyLayer(tree, record, layer++, options);
   return tree;
 }
 
@@ -34,28 +47,28 @@ export function treeFromLayers(records: Iterable<LayerRecord>, provenance?: Prov
  * The tree takes the `Metadata` and `Content` objects of the record as they are. Nothing here or in the transforms
  * changes such an object, so a record can be applied again.
  *
- * @param layerIndex 0 is the lowest; for messages and `provenance`
+ * @param layerIndex 0 is the lowest; for messages and the history
  * @throws {FormatError} `tree.parent-missing`, `tree.parent-not-directory`, `tree.path-dotdot`, `tree.path-too-deep`,
  *   `tree.root-not-directory`, `tree.hardlink-target-missing`, `tree.hardlink-target-directory`; the tree is then
  *   left with the entries before
  * @see composefs specification, section 3.3
  */
-export function applyLayer(tree: Tree, record: LayerRecord, layerIndex: number, provenance?: Provenance): void {
+export function applyLayer(tree: Tree, record: LayerRecord, layerIndex: number, options: ApplyOptions = {}): void {
   for (const entry of record.entries) {
-    const changed = applyEntry(tree, entry, layerIndex);
-    if (changed !== undefined) provenance?.set(changed, layerIndex);
+    const changed = applyEntry(tree, entry, layerIndex, options);
+    if (changed !== undefined) options.history?.declare(changed, layerIndex);
   }
 }
 
 /** @returns the node whose content or metadata comes from the entry, if there is one */
-function applyEntry(tree: Tree, entry: LayerEntry, layer: number): TreeNode | undefined {
+function applyEntry(tree: Tree, entry: LayerEntry, layer: number, options: ApplyOptions): TreeNode | undefined {
   const path = components(entry.path);
   const name = path.pop();
   // A path that ends in ".." has no last component either; the reference takes it for the root.
   if (name === undefined || name === "..") return setRoot(tree, entry, layer);
 
   const linked = entry.kind === "hardlink" ? linkTarget(tree, entry, layer) : undefined;
-  const parent = parentDirectory(tree, path, entry, layer);
+  const parent = parentDirectory(tree, path, entry, layer, options);
 
   if (name.startsWith(WHITEOUT_PREFIX)) {
     if (name === OPAQUE_MARKER) parent.entries.clear();
@@ -125,8 +138,16 @@ function linkTarget(tree: Tree, entry: LayerEntry & { kind: "hardlink" }, layer:
   return node;
 }
 
-/** Missing parents are never created: whoever invents one invents its owner, mode and time, and with them a digest. */
-function parentDirectory(tree: Tree, path: readonly ByteString[], entry: LayerEntry, layer: number): Directory {
+/** Nobody may seal a tree with invented parents: their owner, mode and time would be ours, and with them the digest. */
+const INVENTED: Metadata = { mode: 0o755, uid: 0, gid: 0, mtimeSec: 0n, mtimeNsec: 0, xattrs: NO_XATTRS };
+
+function parentDirectory(
+  tree: Tree,
+  path: readonly ByteString[],
+  entry: LayerEntry,
+  layer: number,
+  { history, missingParents = "refuse" }: ApplyOptions,
+): Directory {
   if (path.includes(".." as ByteString)) {
     throw refusal("tree.path-dotdot", entry, layer, { expected: "a path without ..", found: ".." });
   }
@@ -136,8 +157,13 @@ function parentDirectory(tree: Tree, path: readonly ByteString[], entry: LayerEn
   }
   let directory = tree.root;
   for (const [depth, name] of path.entries()) {
-    const next = directory.entries.get(name);
+    let next = directory.entries.get(name);
+    if (next === undefined && missingParents === "invent") {
+      next = emptyDirectory(INVENTED);
+      directory.entries.set(name, next);
+    }
     if (next?.kind !== "directory") throw badParent(next, path.slice(0, depth + 1), entry, layer);
+    history?.pass(next, layer);
     directory = next;
   }
   return directory;
