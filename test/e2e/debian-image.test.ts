@@ -7,6 +7,8 @@ import { requireDebianImage } from "../../scripts/debian-image.ts";
 interface ListedEntry {
   /** As `ls -l` shows it: type and permissions. */
   readonly mode: string;
+  /** `0/0`: user and group by number. */
+  readonly owner: string;
   readonly time: string;
   readonly path: string;
   /** Of a symbolic link. */
@@ -14,7 +16,7 @@ interface ListedEntry {
 }
 
 /** One line of GNU tar: mode, owner, size, date, time, name, and the target of a link. */
-const LISTED = /^(\S+) \S+ +\S+ (\S+ \S+) (.*?)(?: (?:->|link to) (.*))?$/;
+const LISTED = /^(\S+) (\S+) +\S+ (\S+ \S+) (.*?)(?: (?:->|link to) (.*))?$/;
 
 const manifest = () => JSON.parse(run("skopeo", ["inspect", "--raw", reference]).toString());
 let reference = "";
@@ -42,9 +44,10 @@ function run(program: string, args: readonly string[], input?: Uint8Array): Buff
 }
 
 function parseListed(line: string): ListedEntry {
-  const [, mode, time, path, target] = LISTED.exec(line) ?? [];
-  if (mode === undefined || time === undefined || path === undefined) throw new Error(`tar printed: ${line}`);
-  return { mode, time, path: path.replace(/\/$/, ""), target };
+  const [, mode, owner, time, path, target] = LISTED.exec(line) ?? [];
+  if (mode === undefined || owner === undefined || time === undefined || path === undefined)
+    throw new Error(`tar printed: ${line}`);
+  return { mode, owner, time, path: path.replace(/\/$/, ""), target };
 }
 
 const childrenOf = (path: string): string[] => [...tree.keys()].filter((name) => name.startsWith(`${path}/`));
@@ -82,6 +85,12 @@ describe("the Debian image", () => {
       expect(time, path).not.toContain(".");
       expect(Date.parse(`${time.replace(" ", "T")}Z`), path).toBeLessThanOrEqual(created);
     }
+  });
+
+  test("belongs to users of the system, and to none of the machine that built it", () => {
+    const strangers = listings.flat().filter(({ owner }) => owner.split("/").some((id) => Number(id) >= 1000));
+    expect(strangers).toEqual([]);
+    expect(tree.get("usr")).toMatchObject({ owner: "0/0", mode: "drwxr-xr-x" });
   });
 
   test("has one kernel with its initial RAM file system under /usr/lib/modules", () => {

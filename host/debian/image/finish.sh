@@ -1,6 +1,6 @@
 #!/bin/sh
 # Turns an installed Debian root file system into the tree of a bootable container image. Runs inside that root, as
-# its last change, with /proc mounted; the files of files/ are in place already, SOURCE_DATE_EPOCH is set.
+# its last change, from a copy of host/debian in /run/sealed-image, with /proc mounted and SOURCE_DATE_EPOCH set.
 #
 # What it leaves: kernel and initial RAM file system under /usr/lib/modules, an empty /boot, the package database
 # under /usr, top-level directories that users write to as links into /var, and in /var nothing but what
@@ -13,6 +13,16 @@ fail() {
 	echo "finish.sh: $*" >&2
 	exit 1
 }
+
+# --- Files of ours ----------------------------------------------------------------------------------------------
+# A checkout may have any owner and umask, and so may a package cache; an image must not inherit them.
+cd /run/sealed-image
+chown -R 0:0 .
+chmod -R u=rwX,go=rX .
+cp -r image/files/. /
+cp -r initramfs-tools/. /usr/share/initramfs-tools/
+chown 0:0 /var/cache/apt/archives
+chmod 0755 /var/cache/apt/archives
 
 # --- Kernel -----------------------------------------------------------------------------------------------------
 cd /usr/lib/modules
@@ -84,4 +94,4 @@ systemd-tmpfiles --create --prefix=/var >/dev/null
 find /var ! -type d ! -type l -delete
 
 # /run and /tmp are emptied by what reads this tree; mmdebstrap still keeps its configuration of apt in /tmp.
-rm -f /run/initramfs.list /run/var.list
+rm -rf /run/initramfs.list /run/var.list /run/sealed-image

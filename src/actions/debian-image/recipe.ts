@@ -51,10 +51,8 @@ const LEFT_OUT = [
   "path-exclude=/usr/share/man/*",
 ];
 
-/** Where the files of ours go, and those of Debian beside them: all root's and readable by all. */
-const ADDED = ["bootc", "ostree", "systemd", "tmpfiles.d", "../share/initramfs-tools"]
-  .map((name) => `/usr/lib/${name}`)
-  .join(" ");
+/** In the root file system, while it is made. */
+const STAGED = "/run/sealed-image";
 
 export interface MmdebstrapOptions {
   /** A directory that exists; packages downloaded once are taken from there. */
@@ -71,8 +69,7 @@ export interface MmdebstrapOptions {
  */
 export function mmdebstrapArguments(recipe: DebianRecipe, options: MmdebstrapOptions = {}): readonly string[] {
   const { packageCache } = options;
-  const files = `${HOST_FILES}/image/files`;
-  const initramfs = `${HOST_FILES}/initramfs-tools`;
+  const ours = ["image", "initramfs-tools"].map((name) => quoteForHook(`${HOST_FILES}/${name}`));
   return [
     "--variant=minbase",
     "--format=tar",
@@ -82,12 +79,9 @@ export function mmdebstrapArguments(recipe: DebianRecipe, options: MmdebstrapOpt
     `--include=${recipe.packages.join(",")}`,
     ...LEFT_OUT.map((option) => `--dpkgopt=${option}`),
     ...(packageCache === undefined ? [] : packageCacheArguments(packageCache)),
-    `--customize-hook=copy-in ${quoteForHook(`${files}/usr`)} /`,
-    `--customize-hook=copy-in ${["conf.d", "hooks", "scripts"].map((name) => quoteForHook(`${initramfs}/${name}`)).join(" ")} /usr/share/initramfs-tools`,
-    // A checkout may have any owner and umask.
-    `--customize-hook=chroot "$1" sh -c 'chown -R 0:0 ${ADDED} && chmod -R go-w,a+rX ${ADDED}'`,
-    `--customize-hook=upload ${quoteForHook(`${HOST_FILES}/image/finish.sh`)} /run/finish.sh`,
-    `--customize-hook=chroot "$1" sh /run/finish.sh`,
+    `--customize-hook=mkdir "$1${STAGED}"`,
+    `--customize-hook=copy-in ${ours.join(" ")} ${STAGED}`,
+    `--customize-hook=chroot "$1" sh ${STAGED}/image/finish.sh`,
     recipe.suite,
     "-",
     ...recipe.sources,
