@@ -127,7 +127,7 @@ function showChain(digest: string): void {
   every file              checked by the kernel at every read
 
 What to do next:
-  enrol the keys          demo/keys holds PK, KEK and db as .auth files and as a firmware variable store
+  enrol the keys          demo/keys holds PK, KEK and db as .auth files, which systemd-boot enrols in setup mode
   publish the image       skopeo copy ${SEALED} docker://registry.example/os:1
   install it              bootc install to-disk --composefs-backend on a machine with Secure Boot
   change it               add layers to the Debian image and seal again: another tree, another digest
