@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
 import { completionCommand } from "./commands/completion.ts";
 import { digestCommand } from "./commands/digest.ts";
+import { erofsRoutes } from "./commands/erofs.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keysRoutes } from "./commands/keys.ts";
 import { sealCommand } from "./commands/seal.ts";
@@ -16,6 +17,7 @@ const root = buildRouteMap<string, Context>({
     keys: keysRoutes,
     digest: digestCommand,
     inspect: inspectCommand,
+    erofs: erofsRoutes,
     uki: ukiRoutes,
     sign: signCommand,
     seal: sealCommand,

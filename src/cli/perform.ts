@@ -4,6 +4,8 @@ import { exitCodeOf, failureJson, failureText } from "./failure.ts";
 /** What a command shows: the same facts for people and for machines. */
 export interface Shown {
   readonly text: string;
+  /** Written in place of the text, as they are. */
+  readonly bytes?: Iterable<Uint8Array>;
   readonly json: unknown;
   /** When the work was done but its verdict is a refusal. */
   readonly exitCode?: number;
@@ -17,7 +19,8 @@ export async function perform(context: Context, json: boolean, work: () => Promi
   try {
     const shown = await work();
     context.endProgress();
-    context.process.stdout.write(json ? `${JSON.stringify(shown.json, undefined, 2)}\n` : withNewline(shown.text));
+    if (!json && shown.bytes !== undefined) await writeBytes(context.process.stdout, shown.bytes);
+    else context.process.stdout.write(json ? `${JSON.stringify(shown.json, undefined, 2)}\n` : withNewline(shown.text));
     context.process.exitCode = shown.exitCode ?? 0;
   } catch (error) {
     context.endProgress();
@@ -25,6 +28,12 @@ export async function perform(context: Context, json: boolean, work: () => Promi
     if (json) context.process.stdout.write(`${JSON.stringify(failureJson(error), undefined, 2)}\n`);
     context.process.exitCode = exitCodeOf(error);
   }
+}
+
+/** Standard output takes bytes, whatever the CLI library's type says; waiting for it bounds what is held. */
+async function writeBytes(stdout: Context["process"]["stdout"], bytes: Iterable<Uint8Array>): Promise<void> {
+  const stream = stdout as unknown as { write(chunk: Uint8Array, written: () => void): void };
+  for (const chunk of bytes) await new Promise<void>((resolve) => stream.write(chunk, resolve));
 }
 
 function withNewline(text: string): string {
