@@ -152,6 +152,18 @@ test("treeFromLayers() tells which layers declare a directory and which only hav
   expect(undeclared).toEqual([1, 3]);
 });
 
+test("treeFromLayers() tells which parents it invented, and for which layer", () => {
+  const invented: [string, number][] = [];
+  treeFromLayers([layer(dir("a")), layer(file("a/b/c/f"), file("a/b/g"))], {
+    missingParents: "invent",
+    onInvented: (path, index) => invented.push([path, index]),
+  });
+  expect(invented).toEqual([
+    ["a/b", 1],
+    ["a/b/c", 1],
+  ]);
+});
+
 test("treeFromLayers() invents missing parents where it is told to", () => {
   const history = new TreeHistory();
   const tree = treeFromLayers([layer(file("a/b/f"))], { history, missingParents: "invent" });

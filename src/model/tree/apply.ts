@@ -20,6 +20,8 @@ export interface ApplyOptions {
    * `invent` gives it mode 0755, owner 0:0 and time 0; every tool that makes such directories has its own idea.
    */
   readonly missingParents?: "refuse" | "invent";
+  /** Is told the path of each directory that was invented, and the layer that has entries in it. */
+  readonly onInvented?: (path: ByteString, layer: number) => void;
 }
 
 /** Directories inside each other. A safety limit for whoever walks a tree: a path of PATH_MAX bytes has 2048. */
@@ -146,7 +148,7 @@ function parentDirectory(
   path: readonly ByteString[],
   entry: LayerEntry,
   layer: number,
-  { history, missingParents = "refuse" }: ApplyOptions,
+  { history, missingParents = "refuse", onInvented }: ApplyOptions,
 ): Directory {
   if (path.includes(".." as ByteString)) {
     throw refusal("tree.path-dotdot", entry, layer, { expected: "a path without ..", found: ".." });
@@ -161,6 +163,7 @@ function parentDirectory(
     if (next === undefined && missingParents === "invent") {
       next = emptyDirectory(INVENTED);
       directory.entries.set(name, next);
+      onInvented?.(path.slice(0, depth + 1).join("/") as ByteString, layer);
     }
     if (next?.kind !== "directory") throw badParent(next, path.slice(0, depth + 1), entry, layer);
     history?.pass(next, layer);
