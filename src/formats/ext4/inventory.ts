@@ -89,9 +89,17 @@ export function takeInventory<C>(root: Ext4Directory<C>, hashSeed: Uint8Array): 
     children.set(node, entries);
   }
 
+  // Trees often hold one map for all files with the same label.
+  const layouts = new Map<ReadonlyMap<ByteString, ByteString>, XattrLayout>();
+  const layoutOf = (xattrs: ReadonlyMap<ByteString, ByteString>): XattrLayout => {
+    const known = layouts.get(xattrs) ?? layoutXattrs(xattrs);
+    layouts.set(xattrs, known);
+    return known;
+  };
+
   return order.map((node): Item<C> => {
     const { ino, links, parentIno } = inodes.get(node) as { ino: number; links: number; parentIno: number };
-    const xattrs = layoutXattrs(node.meta.xattrs);
+    const xattrs = layoutOf(node.meta.xattrs);
     if (node.kind !== "directory") {
       return { kind: "leaf", node, ino, links: requireLinks(links), xattrs, segments: leafSegments(node) };
     }

@@ -22,19 +22,19 @@ export function hashName(name: ByteString, seed: Uint8Array): NameHash {
   const view = new DataView(seed.buffer, seed.byteOffset, 16);
   const state: State = [0, 4, 8, 12].map((at) => view.getUint32(at, true)) as State;
   const bytes = byteStringToBytes(name);
-  for (let at = 0; at < bytes.length; at += 32) halfMd4(state, messageWords(bytes.subarray(at)));
+  for (let at = 0; at < bytes.length; at += 32) halfMd4(state, messageWords(bytes, at));
   const major = (state[1] & ~1) >>> 0;
   return { major: major === HTREE_EOF ? BELOW_EOF : major, minor: state[2] >>> 0 };
 }
 
-/** Eight words: the next 32 bytes of the name, first byte highest, filled up with its remaining length. */
-function messageWords(rest: Uint8Array): number[] {
-  const length = rest.length & 0xff;
-  const filler = length | (length << 8) | (length << 16) | (length << 24) | 0;
-  const words: number[] = Array.from({ length: 8 }, () => filler);
-  for (const [i, byte] of rest.subarray(0, 32).entries()) {
-    const word = i >> 2;
-    words[word] = ((i & 3) === 0 ? byte + (filler << 8) : byte + ((words[word] as number) << 8)) | 0;
+/** Eight words: 32 bytes of the name from `from` on, first byte highest, filled up with the length that remains. */
+function messageWords(name: Uint8Array, from: number): readonly number[] {
+  const length = name.length - from;
+  const filler = length | (length << 8) | (length << 16) | (length << 24);
+  const words = [filler, filler, filler, filler, filler, filler, filler, filler];
+  for (let i = 0; i < Math.min(length, 32); i++) {
+    const before = (i & 3) === 0 ? filler : (words[i >> 2] as number);
+    words[i >> 2] = (name[from + i] as number) + (before << 8);
   }
   return words;
 }

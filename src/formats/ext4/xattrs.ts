@@ -48,8 +48,11 @@ const aligned = (size: number): number => (size + 3) & ~3;
 const storedSize = ({ name, value }: StoredXattr): number =>
   XATTR_ENTRY_SIZE + aligned(name.length) + aligned(value.length);
 
+const NOTHING: XattrLayout = { inInode: [], inBlock: [] };
+
 /** @throws {FormatError} `ext4.xattr-name`, `ext4.xattrs-too-large`, `ext4.acl` */
 export function layoutXattrs(xattrs: ReadonlyMap<ByteString, ByteString>): XattrLayout {
+  if (xattrs.size === 0) return NOTHING;
   const inInode: StoredXattr[] = [];
   const inBlock: StoredXattr[] = [];
   let inodeRoom = INODE_ROOM - END_MARK;
