@@ -146,6 +146,51 @@ const fields = (image: string): Map<string, string> =>
       .map((line) => line.split(/: +/) as [string, string]),
   );
 
+/** A tree that differs in everything that has a size, from small numbers that are always the same. */
+function randomFolder(seed: number): Ext4Directory<Uint8Array> {
+  let state = seed;
+  const below = (limit: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+  const about = (): Ext4Metadata => ({
+    ...meta,
+    mode: below(0o10000),
+    uid: below(2 ** 32),
+    mtimeSec: BigInt(below(2 ** 33)) - 2n ** 31n,
+    xattrs: new Map(
+      Array.from({ length: below(5) }, (_, i) => [
+        byteString(`${["user", "trusted"][i % 2]}.${"n".repeat(1 + below(30))}${i}`),
+        byteString("v".repeat(below(2) * below(600))),
+      ]),
+    ),
+  });
+  const leaf = (): Node => {
+    const kinds: (() => Node)[] = [
+      () => ({ ...file(text(below(30_000))), meta: about() }),
+      () => ({ ...verityFile(text(below(2) * below(400_000))), meta: about() }),
+      () => ({ kind: "symlink", meta: about(), target: byteString("t".repeat(1 + below(130))) }),
+      () => ({ kind: "char", meta: about(), rdev: below(2 ** 32) }),
+      () => ({ kind: "fifo", meta: about() }),
+    ];
+    return (kinds[below(kinds.length)] as () => Node)();
+  };
+  const inner = (depth: number): Ext4Directory<Uint8Array> => {
+    const entries = new Map<ByteString, Node>();
+    const twin = leaf();
+    for (let i = below(depth === 0 ? 200 : 40); i >= 0; i--) {
+      const name = byteString(`${i}${"ü".repeat(below(120))}`);
+      entries.set(name, below(6) === 0 && depth < 4 ? inner(depth + 1) : below(5) === 0 ? twin : leaf());
+    }
+    return { kind: "directory", meta: about(), entries };
+  };
+  return inner(0);
+}
+
+test.each(Array.from({ length: 12 }, (_, i) => i + 1))("e2fsck finds no fault in random tree %i", async (seed) => {
+  expect(fsck(await write("random.img", randomFolder(seed)))).not.toMatch(/fix|error|wrong|WARNING/i);
+});
+
 test("dumpe2fs sees the features of a file system made by mke2fs -O verity", async () => {
   const [ours, theirs] = [await write("ours.img", folder({}), { size: 600 * MIB }), join(directory, "theirs.img")];
   run("mke2fs", ["-q", "-t", "ext4", "-b", "4096", "-O", "verity", "-m", "0", theirs, "600M"]);
