@@ -124,6 +124,7 @@ const fsck = (image: string): string => run("e2fsck", ["-fn", image]);
 test.each<[string, Ext4Directory<Uint8Array>, Partial<Ext4Options>]>([
   ["the smallest size", tree, {}],
   ["an empty tree", folder({}), {}],
+  ["a hash seed of zeros", folder({ d: folder(names(300, 100)) }), { hashSeed: new Uint8Array(16) }],
   ["no journal", folder({}), { journalSize: 0, size: 16 * MIB }],
   ["one group and a rest that is dropped", tree, { size: 128 * MIB + 40_960 }],
   ["a rest that is kept", tree, { size: 132 * MIB }],
@@ -131,7 +132,7 @@ test.each<[string, Ext4Directory<Uint8Array>, Partial<Ext4Options>]>([
   ["a second flexible group", tree, { size: 2200 * MIB }],
   ["20 GiB with free inodes", tree, { size: 20_480 * MIB, inodeCount: 3_000_000 }],
   ["the most inodes there can be", folder({}), { size: 4096 * MIB, inodeCount: 2 ** 30 }],
-  ["2 TiB", folder({}), { size: 2 ** 41, inodeCount: 100_000 }],
+  ["200 GiB, whose journal has many extents", folder({}), { size: 200 * 2 ** 30, inodeCount: 100_000 }],
   ["free size and reserve", tree, { freeSize: 700 * MIB, reservedSize: 30 * MIB }],
 ])("e2fsck finds no fault in %s", async (_, root, change) => {
   const image = await write("fsck.img", root, change);
@@ -167,8 +168,8 @@ function randomFolder(seed: number): Ext4Directory<Uint8Array> {
   });
   const leaf = (): Node => {
     const kinds: (() => Node)[] = [
-      () => ({ ...file(text(below(30_000))), meta: about() }),
-      () => ({ ...verityFile(text(below(2) * below(400_000))), meta: about() }),
+      () => ({ ...file(text(below(10_000))), meta: about() }),
+      () => ({ ...verityFile(text(below(3) === 0 ? below(300_000) : below(5000))), meta: about() }),
       () => ({ kind: "symlink", meta: about(), target: byteString("t".repeat(1 + below(130))) }),
       () => ({ kind: "char", meta: about(), rdev: below(2 ** 32) }),
       () => ({ kind: "fifo", meta: about() }),
@@ -178,9 +179,9 @@ function randomFolder(seed: number): Ext4Directory<Uint8Array> {
   const inner = (depth: number): Ext4Directory<Uint8Array> => {
     const entries = new Map<ByteString, Node>();
     const twin = leaf();
-    for (let i = below(depth === 0 ? 200 : 40); i >= 0; i--) {
+    for (let i = below(depth === 0 ? 100 : 25); i >= 0; i--) {
       const name = byteString(`${i}${"ü".repeat(below(120))}`);
-      entries.set(name, below(6) === 0 && depth < 4 ? inner(depth + 1) : below(5) === 0 ? twin : leaf());
+      entries.set(name, below(8) === 0 && depth < 3 ? inner(depth + 1) : below(5) === 0 ? twin : leaf());
     }
     return { kind: "directory", meta: about(), entries };
   };

@@ -8,6 +8,9 @@ export interface NameHash {
 
 type State = [number, number, number, number];
 
+/** Start of MD4 (RFC 1320 section 3.3), which a seed of zeros stands for. */
+const MD4_START: Readonly<State> = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
+
 /** A major hash that means "end of directory" to readers, and what is used instead. */
 const HTREE_EOF = 0xffff_fffe;
 const BELOW_EOF = 0xffff_fffc;
@@ -20,7 +23,8 @@ const BELOW_EOF = 0xffff_fffc;
  */
 export function hashName(name: ByteString, seed: Uint8Array): NameHash {
   const view = new DataView(seed.buffer, seed.byteOffset, 16);
-  const state: State = [0, 4, 8, 12].map((at) => view.getUint32(at, true)) as State;
+  const seeded = [0, 4, 8, 12].map((at) => view.getUint32(at, true)) as State;
+  const state: State = seeded.every((word) => word === 0) ? [...MD4_START] : seeded;
   const bytes = byteStringToBytes(name);
   for (let at = 0; at < bytes.length; at += 32) halfMd4(state, messageWords(bytes, at));
   const major = (state[1] & ~1) >>> 0;
