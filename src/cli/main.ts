@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { run } from "@stricli/core";
 import { InterruptedError } from "../lib/errors.ts";
 import { app } from "./app.ts";
@@ -7,6 +8,9 @@ import { createProgressRenderer } from "./progress.ts";
 
 /** Runs one command line; sets `process.exitCode` and returns. */
 export async function main(args: readonly string[]): Promise<void> {
+  // Hashing leaves short strings behind, and V8 would rather have a larger nursery in every thread than collect them.
+  // Peak memory of a digest of 9,000 files 207 -> 160 MB, of 155,000 files 524 -> 417 MB, at the same speed.
+  setFlagsFromString("--semi-space-growth-factor=1");
   // `sealwright digest ... | head` ends the reader first; that is no failure of ours.
   process.stdout.on("error", exitOnBrokenPipe);
   process.stderr.on("error", exitOnBrokenPipe);

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
 import { FormatError, quote } from "../../lib/errors.ts";
 
-declare const checked: unique symbol;
-
 /** The name of stored bytes in OCI: `sha256:<64 hex>` or `sha512:<128 hex>`. Not the composefs digest of a tree. */
-export type BlobDigest = string & { readonly [checked]: "BlobDigest" };
+export type BlobDigest = string & { readonly brand: "BlobDigest" };
 
 /** Everything but hex digits is refused, so a digest can name a file without leaving its directory. */
 const BLOB_DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;

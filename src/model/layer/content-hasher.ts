@@ -4,6 +4,7 @@ import {
   VERITY_BLOCK_SIZE,
   type VerityAlgorithm,
 } from "../../formats/fsverity/index.ts";
+import { ByteSlab } from "../../lib/bytes/slab.ts";
 import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
 import type { VerityDigests } from "../tree/tree.ts";
 import { LeafCollector } from "./leaf-collector.ts";
@@ -43,6 +44,7 @@ export class ContentHasher {
   /** The unfinished block at the end of the slot before. */
   readonly #carry = new Uint8Array(VERITY_BLOCK_SIZE);
   #carried = 0;
+  readonly #slab = new ByteSlab();
 
   constructor(pool: WorkerPool, algorithms: readonly VerityAlgorithm[]) {
     this.#pool = pool;
@@ -118,7 +120,7 @@ export class ContentHasher {
       for (const algorithm of this.#algorithms) {
         const size = whole ? VERITY_ALGORITHMS[algorithm].digestSize : leavesSize(to - from, algorithm);
         const part = hashes.subarray(at, at + size);
-        if (whole) owner.digests[algorithm] = part.slice();
+        if (whole) owner.digests[algorithm] = this.#slab.copy(part);
         else owner.collectors?.get(algorithm)?.add(part);
         at += size;
       }
