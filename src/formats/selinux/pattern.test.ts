@@ -149,6 +149,17 @@ test("SpecMatcher gives up on a policy that is built to be slow", () => {
   expect(match).toThrow(expect.objectContaining({ code: "selinux.policy.too-costly" }) as Error);
 });
 
+test.each([
+  ["slow", "/(?=a)(.*a.{200})*(.*b.{200})*", 1_000_000],
+  ["large", "/(?=a)((a{100}){100}){4}b", undefined],
+])("SpecMatcher gives up on look-ahead that is built to be %s", (_, regex, maxWork) => {
+  const matcher = new SpecMatcher([spec(regex)], maxWork);
+  const many = () => {
+    for (let count = 0; count < 100; count++) matcher.match(byteString(`/${"a".repeat(4000 + count)}`), "-");
+  };
+  expect(many).toThrow(expect.objectContaining({ code: "selinux.policy.too-costly" }) as Error);
+});
+
 test("SpecMatcher forgets states when they are many, and answers the same", () => {
   const matcher = new SpecMatcher([spec("/(.*a.{400})*"), spec("/.*b.{400}c")]);
   const judge = /^\/.*b.{400}c.$/s;
