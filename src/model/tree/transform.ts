@@ -10,6 +10,8 @@ const CAPABILITY = byteString("security.capability");
 export interface OciTreeOptions {
   /** Also keep extended attributes that start with `user.`. bootc never does. */
   readonly keepUserXattrs?: boolean;
+  /** Keep every extended attribute, as composefs-rs did with layers until June 2026. */
+  readonly keepAllXattrs?: boolean;
 }
 
 /**
@@ -21,7 +23,8 @@ export interface OciTreeOptions {
  * @throws {FormatError} `tree.usr-missing`, `tree.usr-not-directory`, `tree.run-not-directory`
  * @see composefs specification, section 3.5
  */
-export function toOciTree(tree: Tree, { keepUserXattrs = false }: OciTreeOptions = {}): Tree {
+export function toOciTree(tree: Tree, options: OciTreeOptions = {}): Tree {
+  const { keepAllXattrs = false, keepUserXattrs = false } = options;
   const usr = requireDirectory(tree, "usr");
   tree.root.meta = { ...usr.meta };
 
@@ -31,6 +34,7 @@ export function toOciTree(tree: Tree, { keepUserXattrs = false }: OciTreeOptions
     run.meta = { ...run.meta, mtimeSec: usr.meta.mtimeSec, mtimeNsec: usr.meta.mtimeNsec };
   }
 
+  if (keepAllXattrs) return tree;
   const keeps = (name: ByteString) => name === CAPABILITY || (keepUserXattrs && name.startsWith("user."));
   for (const node of nodesOf(tree.root)) filterXattrs(node, keeps);
   return tree;
@@ -55,6 +59,12 @@ function filterXattrs(node: TreeNode, keeps: (name: ByteString) => boolean): voi
  * @see composefs specification, section 5.1
  */
 export async function toBootTree(tree: Tree, read: ReadContent): Promise<Labelling> {
+  emptyBootDirectories(tree);
+  return await labelTree(tree, read);
+}
+
+/** The boot transform without the labels. */
+export function emptyBootDirectories(tree: Tree): void {
   const usr = requireDirectory(tree, "usr");
   for (const name of ["boot", "sysroot"] as const) {
     const directory = requireDirectory(tree, name);
@@ -62,7 +72,6 @@ export async function toBootTree(tree: Tree, read: ReadContent): Promise<Labelli
     // Only the seconds: the nanoseconds stay, and in format V1 they are part of the digest.
     directory.meta = { ...directory.meta, mtimeSec: usr.meta.mtimeSec };
   }
-  return await labelTree(tree, read);
 }
 
 const WHY = {
