@@ -3,8 +3,10 @@ import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
 import { completionCommand } from "./commands/completion.ts";
 import { digestCommand } from "./commands/digest.ts";
 import { erofsRoutes } from "./commands/erofs.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keysRoutes } from "./commands/keys.ts";
+import { lintCommand } from "./commands/lint.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { signCommand } from "./commands/sign.ts";
 import { ukiRoutes } from "./commands/uki.ts";
@@ -16,7 +18,9 @@ const root = buildRouteMap<string, Context>({
   routes: {
     keys: keysRoutes,
     digest: digestCommand,
+    explain: explainCommand,
     inspect: inspectCommand,
+    lint: lintCommand,
     erofs: erofsRoutes,
     uki: ukiRoutes,
     sign: signCommand,

@@ -3,7 +3,7 @@ import { type PeEvidence, verifyPe } from "../../formats/authenticode/index.ts";
 import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import { requireLoadable } from "../../formats/pe/index.ts";
 import { type ComposefsArgument, findSection, findText, parseUki, type Uki } from "../../formats/uki/index.ts";
-import { type Certificate, parseCertificates } from "../../formats/x509/index.ts";
+import type { Certificate } from "../../formats/x509/index.ts";
 import { showSize, toHex } from "../../lib/bytes/numbers.ts";
 import { FormatError, PolicyError, UsageError, VerificationError } from "../../lib/errors.ts";
 import type { Progress } from "../../lib/progress.ts";
@@ -13,7 +13,6 @@ import {
   computeComposefsDigest,
   parseComposefsFormat,
 } from "../../model/composefs/index.ts";
-import { loadFile } from "../../model/host-io/files.ts";
 import { openImage } from "../../model/image/open-image.ts";
 import {
   ARCHITECTURES,
@@ -24,8 +23,9 @@ import {
   findBootLoader,
   findUkis,
   type OsFile,
-  requireDigestArgument,
+  requireDigestArguments,
 } from "../../model/os/index.ts";
+import { loadCertificates } from "../../model/signing/load-certificates.ts";
 import { type ImageTree, readImage } from "../../model/source/tree-source.ts";
 import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
 import { type Verdict, VerdictBuilder } from "./verdict.ts";
@@ -52,7 +52,7 @@ export interface VerifyOptions {
  * @throws {FormatError} when a certificate cannot be read
  */
 export async function verifyImage(reference: string, options: VerifyOptions): Promise<Verdict> {
-  const db = await loadCertificates(options.certificates);
+  const db = await requireCertificates(options.certificates);
   const wanted = options.format === undefined ? undefined : parseComposefsFormat(options.format);
   const verdict = new VerdictBuilder(reference);
   for (const certificate of db) checkValidity(verdict, certificate, options.now);
@@ -67,36 +67,20 @@ export async function verifyImage(reference: string, options: VerifyOptions): Pr
   if (found === undefined) return verdict.finish();
 
   await verdict.check("uki-signature", () => verifyPe(found.uki.pe, { db: { certificates: db } }), describeSigner);
-  const argument = await verdict.check("command-line", () => requireSealArgument(found.uki, options), describeArgument);
-  if (argument === undefined) return verdict.finish();
+  const given = await verdict.check("command-line", () => requireSealArguments(found.uki, options), describeArguments);
+  if (given === undefined) return verdict.finish();
   for (const problem of checkCommandLine(findText(found.uki, ".cmdline") ?? "")) verdict.warn("command-line", problem);
 
   await verdict.check(
     "digest",
-    async () => {
-      if (argument.algorithm === "sha512") return await requireDigest(source, argument, wanted);
-      await using again = await read(argument.algorithm);
-      return await requireDigest(again, argument, wanted);
-    },
-    ({ hex, name }) => `${name} ${hex}, recomputed from the layers`,
+    () => requireDigests(source, given, wanted, read),
+    (digests) => `${digests.map(({ hex, name }) => `${name} ${hex}`).join(", ")}, recomputed from the layers`,
   );
   return verdict.finish();
 }
 
-/** Safety limit for files with certificates. */
-const MAX_CERTIFICATE_FILE_SIZE = 1 << 20;
-
-async function loadCertificates(paths: readonly string[]): Promise<Certificate[]> {
-  const certificates: Certificate[] = [];
-  for (const path of paths) {
-    const what = `certificate ${path}`;
-    const bytes = await loadFile(path, what, MAX_CERTIFICATE_FILE_SIZE, "x509.file-too-large");
-    const found = parseCertificates(bytes, what);
-    if (found.length === 0) {
-      throw new FormatError("x509.pem.count", { what, expected: "a certificate, in DER or PEM", found: "none" });
-    }
-    certificates.push(...found);
-  }
+async function requireCertificates(paths: readonly string[]): Promise<Certificate[]> {
+  const certificates = await loadCertificates(paths);
   if (certificates.length > 0) return certificates;
   throw new UsageError("verify.certificate-missing", "no certificate to verify against", {
     hint: "name the certificate of your db with --cert keys/db.crt",
@@ -173,22 +157,28 @@ function describeUki({ path, uki }: FoundUki): string {
   return `${path}${version === undefined ? "" : `, kernel ${version}`}`;
 }
 
+type Arguments = ReturnType<typeof requireDigestArguments>;
+
 /** Every profile boots the same tree: the digest of one that says another would never be checked. */
-function requireSealArgument(uki: Uki, options: VerifyOptions): ComposefsArgument {
+function requireSealArguments(uki: Uki, options: VerifyOptions): Arguments {
   const count = Math.max(1, uki.profiles.length);
   const found = Array.from({ length: count }, (_, profile) =>
-    requireDigestArgument(findText(uki, ".cmdline", profile) ?? "", options),
+    requireDigestArguments(findText(uki, ".cmdline", profile) ?? "", options),
   );
-  const [first, ...others] = found as [ComposefsArgument, ...ComposefsArgument[]];
-  const other = others.find(({ digestHex }) => digestHex !== first.digestHex);
-  if (other === undefined) return first;
+  const [first, ...others] = found as [Arguments, ...Arguments[]];
+  const digests = (given: Arguments): string => given.map(({ digestHex, form }) => `${form}=${digestHex}`).join(" ");
+  if (others.every((other) => digests(other) === digests(first))) return first;
   throw new PolicyError("uki.cmdline.digest-several", "the profiles of the UKI name different digests, expected one", {
-    data: { digests: found.map(({ digestHex }) => digestHex) },
+    data: { digests: found.map(digests) },
   });
 }
 
-function describeArgument({ digestHex, form, optional }: ComposefsArgument): string {
-  return `${form}=${optional ? "?" : ""}${digestHex.slice(0, 16)}..., one digest${optional ? "" : ", fs-verity required"}`;
+function describeArguments(given: Arguments): string {
+  const shown = given.map(
+    ({ digestHex, form, optional }) => `${form}=${optional ? "?" : ""}${digestHex.slice(0, 16)}...`,
+  );
+  const required = given.some(({ optional }) => optional) ? "" : ", fs-verity required";
+  return `${shown.join(" ")}, ${given.length === 1 ? "one digest" : `${given.length} digests`}${required}`;
 }
 
 function describeSigner(evidence: PeEvidence): string {
@@ -214,39 +204,57 @@ function requireArchitecture({ image }: ImageTree): Architecture {
   throw new PolicyError("image.architecture-unsupported", `found architecture "${architecture}", expected ${known}`);
 }
 
-interface MatchedDigest {
-  /** Name of the format. */
-  readonly name: string;
+interface MatchedDigest extends ComposefsFormat {
   readonly hex: string;
 }
 
-/** Recomputes the digest in every format that the argument can mean; changes the tree. */
-async function requireDigest(
+/** Every digest on the command line, in its own format: a host may take any of them. Changes the tree. */
+async function requireDigests(
   source: ImageTree,
-  argument: ComposefsArgument,
+  given: Arguments,
   wanted: ComposefsFormat | undefined,
-): Promise<MatchedDigest> {
+  read: (algorithm: VerityAlgorithm) => Promise<ImageTree>,
+): Promise<MatchedDigest[]> {
+  const matched: MatchedDigest[] = [];
+  for (const algorithm of new Set(given.map((argument) => argument.algorithm))) {
+    await using again = algorithm === "sha512" ? null : await read(algorithm);
+    const computed = await computeDigests(again ?? source, algorithm);
+    for (const argument of given) {
+      if (argument.algorithm === algorithm) matched.push(requireDigest(argument, computed, wanted));
+    }
+  }
+  return matched;
+}
+
+async function computeDigests(source: ImageTree, algorithm: VerityAlgorithm): Promise<MatchedDigest[]> {
   await toBootTree(toOciTree(source.tree), async (content) => {
     const [bytes] = await source.read([content]);
     return bytes as Uint8Array;
   });
-  const candidates = COMPOSEFS_FORMATS.filter(
-    (format) =>
-      format.algorithm === argument.algorithm &&
-      (wanted === undefined
-        ? argument.version === undefined || format.version === argument.version
-        : format === wanted),
-  );
-  const computed = candidates.map((format) => ({
-    name: format.name,
+  return COMPOSEFS_FORMATS.filter((format) => format.algorithm === algorithm).map((format) => ({
+    ...format,
     hex: toHex(computeComposefsDigest(source.tree, format)),
   }));
-  const match = computed.find(({ hex }) => hex === argument.digestHex);
+}
+
+/** @returns the format that the argument means */
+function requireDigest(
+  { digestHex, version }: ComposefsArgument,
+  computed: readonly MatchedDigest[],
+  wanted: ComposefsFormat | undefined,
+): MatchedDigest {
+  const candidates = computed.filter((each) =>
+    wanted === undefined ? version === undefined || hasSpelling(each, version) : each.name === wanted.name,
+  );
+  const match = candidates.find(({ hex }) => hex === digestHex);
   if (match !== undefined) return match;
-  const found = computed.map(({ hex, name }) => `${name} ${hex}`).join(", ");
+  const found = candidates.map(({ hex, name }) => `${name} ${hex}`).join(", ");
   throw new VerificationError(
     "digest.mismatch",
-    `the layers give ${found || "no digest of the wanted format"}, the command line has ${argument.digestHex}`,
-    { data: { expected: argument.digestHex, computed } },
+    `the layers give ${found || "no digest of the wanted format"}, the command line has ${digestHex}`,
+    { data: { expected: digestHex, computed: candidates.map(({ hex, name }) => ({ name, hex })) } },
   );
 }
+
+/** composefs-rs writes `v1` for formats 0 and 1. */
+const hasSpelling = (format: ComposefsFormat, version: 1 | 2): boolean => (format.version === 2) === (version === 2);

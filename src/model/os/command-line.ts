@@ -9,38 +9,46 @@ import { PolicyError } from "../../lib/errors.ts";
 import type { OsProblem } from "./problem.ts";
 
 /**
- * The one digest on a command line, which the kernel enforces.
+ * The digests on a command line, which the kernel enforces: one in the short form, or several, each in another format.
  *
- * @throws {PolicyError} `uki.cmdline.digest-missing`, `uki.cmdline.digest-several`, `uki.cmdline.verity-optional`
+ * Whoever trusts the command line must check every one of them: which one a host takes is up to the host.
+ *
+ * @throws {PolicyError} `uki.cmdline.digest-missing`; `uki.cmdline.digest-several` for two that can mean the same
+ *   format; `uki.cmdline.verity-optional`
  * @throws {FormatError} `uki.cmdline.composefs-digest`, `uki.cmdline.composefs-descriptor`, `uki.cmdline.character`
  */
-export function requireDigestArgument(
+export function requireDigestArguments(
   commandLine: string,
   { allowMissingVerity = false }: { readonly allowMissingVerity?: boolean } = {},
-): ComposefsArgument {
+): readonly [ComposefsArgument, ...ComposefsArgument[]] {
   requirePlainCommandLine(commandLine);
-  const [argument, ...more] = findComposefsArguments(commandLine);
-  if (argument === undefined) {
+  const [first, ...others] = findComposefsArguments(commandLine);
+  if (first === undefined) {
     throw new PolicyError("uki.cmdline.digest-missing", "found no composefs= on the command line, expected one", {
       data: { commandLine },
       hint: "the UKI was built without sealing: build it with sealwright seal",
     });
   }
-  if (more.length > 0) {
+  const all = [first, ...others] as const;
+  const forms = all.map(
+    ({ algorithm, form, version }) => `${form} ${version ?? ""} ${form === "composefs" ? "" : algorithm}`,
+  );
+  const again = forms.find((form, index) => forms.indexOf(form) !== index);
+  if (again !== undefined) {
     throw new PolicyError(
       "uki.cmdline.digest-several",
-      `found ${more.length + 1} digests on the command line, expected one`,
+      `found ${all.length} digests on the command line, two of them as ${again.trim()}, expected one of each format`,
       { data: { commandLine } },
     );
   }
-  if (argument.optional && !allowMissingVerity) {
+  if (all.some(({ optional }) => optional) && !allowMissingVerity) {
     throw new PolicyError(
       "uki.cmdline.verity-optional",
       'found "?" before the digest, expected none: a host without fs-verity boots the tree unprotected',
       { data: { commandLine }, hint: "seal without --allow-missing-verity, or accept it with that flag" },
     );
   }
-  return argument;
+  return all;
 }
 
 /**

@@ -3,8 +3,8 @@ export { ARCHITECTURES, type Architecture, findArchitecture } from "./architectu
 export { type BootFile, type BootFileKind, type BootFileSearch, findBootFiles, findUkis } from "./boot-files.ts";
 export { type BootLoader, checkBootLoader, efiPaths, findBootLoader } from "./boot-loader.ts";
 export { checkOs, findPrepareRoot, listKargsFiles } from "./check-os.ts";
-export { checkCommandLine, requireDigestArgument } from "./command-line.ts";
-export type { OsFile } from "./files.ts";
+export { checkCommandLine, requireDigestArguments } from "./command-line.ts";
+export { findFile, type OsFile } from "./files.ts";
 export { findKernel, type KernelSearch, type RawKernel, type UkiKernel } from "./kernel.ts";
 export { findOsRelease, type OsRelease, parseOsRelease } from "./os-release.ts";
 export type { OsProblem } from "./problem.ts";
