@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
 import { completionCommand } from "./commands/completion.ts";
+import { diffCommand } from "./commands/diff.ts";
 import { digestCommand } from "./commands/digest.ts";
 import { erofsRoutes } from "./commands/erofs.ts";
 import { explainCommand } from "./commands/explain.ts";
@@ -21,6 +22,7 @@ const root = buildRouteMap<string, Context>({
     explain: explainCommand,
     inspect: inspectCommand,
     lint: lintCommand,
+    diff: diffCommand,
     erofs: erofsRoutes,
     uki: ukiRoutes,
     sign: signCommand,

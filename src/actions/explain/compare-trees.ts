@@ -87,7 +87,8 @@ class Comparison {
       const childPath = (path === "/" ? `/${name}` : `${path}/${name}`) as ByteString;
       const [childA, childB] = [a.entries.get(name), b.entries.get(name)];
       if (childA === undefined || childB === undefined) {
-        otherEntries ??= this.#addOnly(childPath, childA, childB, pair);
+        const cause = this.#addOnly(childPath, childA, childB, pair);
+        otherEntries ??= cause;
       } else if (childA.kind === "directory" && childB.kind === "directory") {
         below.push({ path: childPath, a: childA, b: childB });
       } else if (childA.kind === "directory" || childB.kind === "directory" || childA.kind !== childB.kind) {
@@ -121,7 +122,8 @@ class Comparison {
       subsecond:
         history?.code ??
         (KEEPS_NANOSECONDS.has(path) && !this.#isExactCopy(pair, mirrors) ? "explain.boot-nanoseconds" : undefined),
-      note: mirrors === undefined ? history?.note : `as /usr${history === undefined ? "" : `; ${history.note}`}`,
+      note: mirrors === undefined ? invented && history?.note : "as /usr",
+      timeNote: [mirrors && "as /usr", history?.note].filter((one) => one !== undefined).join("; "),
     });
   }
 
@@ -170,7 +172,7 @@ class Comparison {
 
   #compareLeaves(pair: Pair<Leaf>): void {
     const { a, b } = pair;
-    this.#compareLinks(pair);
+    if (this.#compareLinks(pair) === "compared-before") return;
     if (a.kind === "file" && b.kind === "file") {
       this.#compareContents(pair, a.content, b.content);
     } else if (a.kind === "symlink" && b.kind === "symlink" && a.target !== b.target) {
@@ -188,16 +190,17 @@ class Comparison {
   }
 
   /** A name that shares its leaf with an earlier one must do so on both sides; names of one side only do not count. */
-  #compareLinks({ a, b, path }: Pair<Leaf>): void {
+  #compareLinks({ a, b, path }: Pair<Leaf>): "compared-before" | "new" {
     const first = { a: this.#firstName.a.get(a), b: this.#firstName.b.get(b) };
     if (first.a === undefined) this.#firstName.a.set(a, path);
     if (first.b === undefined) this.#firstName.b.set(b, path);
-    if (first.a === first.b) return;
+    if (first.a === first.b) return first.a === undefined ? "new" : "compared-before";
     this.#findings.add("explain.hardlink", () => ({
       ...this.#example({ path, a, b }, "link"),
       a: showLink(first.a),
       b: showLink(first.b),
     }));
+    return "new";
   }
 
   #compareContents(pair: Pair, a: Content, b: Content): void {
@@ -215,18 +218,22 @@ class Comparison {
       readonly time: CauseCode;
       readonly subsecond?: CauseCode | undefined;
       readonly note?: string | undefined;
+      /** Instead of `note`, where what differs is the time. */
+      readonly timeNote?: string;
     },
   ): void {
     const { a, b } = { a: pair.a.meta, b: pair.b.meta };
     if (a === b) return;
-    const more = causes.note === undefined ? {} : { note: causes.note };
-    if (a.mode !== b.mode) this.#addPair(causes.mode, pair, "mode", ({ meta }) => showMode(meta.mode));
-    if (a.uid !== b.uid || a.gid !== b.gid) this.#addPair(causes.owner, pair, "owner", ({ meta }) => showOwner(meta));
+    const { note, timeNote = note } = causes;
+    if (a.mode !== b.mode) this.#addPair(causes.mode, pair, "mode", ({ meta }) => showMode(meta.mode), note);
+    if (a.uid !== b.uid || a.gid !== b.gid) {
+      this.#addPair(causes.owner, pair, "owner", ({ meta }) => showOwner(meta), note);
+    }
     if (a.mtimeSec !== b.mtimeSec) {
-      this.#addPair(causes.time, pair, "mtime", ({ meta }) => showTime(meta), more);
+      this.#addPair(causes.time, pair, "mtime", ({ meta }) => showTime(meta), timeNote);
     } else if (this.#nanoseconds && a.mtimeNsec !== b.mtimeNsec) {
       const code = causes.subsecond ?? "explain.time.subsecond";
-      this.#addPair(code, pair, "mtime", ({ meta }) => showTime(meta), more);
+      this.#addPair(code, pair, "mtime", ({ meta }) => showTime(meta), timeNote);
     }
     if (a.xattrs !== b.xattrs && (a.xattrs.size > 0 || b.xattrs.size > 0)) this.#compareXattrs(pair);
   }
@@ -262,14 +269,13 @@ class Comparison {
     return code;
   }
 
-  #addPair(
-    code: CauseCode,
-    pair: Pair,
-    field: string,
-    show: (node: TreeNode) => string,
-    more: Pick<Example, "note"> = {},
-  ): void {
-    this.#findings.add(code, () => ({ ...this.#example(pair, field), a: show(pair.a), b: show(pair.b), ...more }));
+  #addPair(code: CauseCode, pair: Pair, field: string, show: (node: TreeNode) => string, note?: string): void {
+    this.#findings.add(code, () => ({
+      ...this.#example(pair, field),
+      a: show(pair.a),
+      b: show(pair.b),
+      ...(note ? { note } : {}),
+    }));
   }
 
   #example(

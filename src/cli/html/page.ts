@@ -38,7 +38,7 @@ ${body}
 }
 
 /** A short word on a coloured ground. */
-export function badge(tone: Tone, text: string) {
+export function badge(tone: Tone, text: Filling) {
   return html`<span class="badge ${tone}">${text}</span>`;
 }
 
