@@ -7,17 +7,7 @@ import {
   type Metadata,
   type Tree,
 } from "../src/model/tree/tree.ts";
-
-/** Numbers below `n` from a seed (mulberry32): a failing tree is named by one number. */
-function generator(seed: number): (n: number) => number {
-  let state = seed;
-  return (n) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return (((t ^ (t >>> 14)) >>> 0) % 0x10000000) % n;
-  };
-}
+import { generator } from "./random.ts";
 
 const XATTR_PREFIXES = [
   "user.",

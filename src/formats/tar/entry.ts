@@ -7,7 +7,7 @@ export interface TarMetadata {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Seconds since 1970, 0 or more. */
+  /** Seconds since 1970, signed 64 bits. */
   readonly mtimeSec: bigint;
   /** 0..999_999_999. */
   readonly mtimeNsec: number;

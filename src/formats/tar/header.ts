@@ -10,7 +10,7 @@ import {
   type TarField,
   USTAR_MAGIC,
 } from "./layout.ts";
-import { type Place, parseNumber } from "./number.ts";
+import { type Place, parseNumber, parseOctal } from "./number.ts";
 import type { PaxValues } from "./pax.ts";
 
 /** What the headers before an entry say about it. */
@@ -100,8 +100,15 @@ export function parseEntry(block: Uint8Array, extensions: TarExtensions, offset:
   }
   requireNoNul(path, offset);
   const size = safe(pax?.size ?? contentSize(block, offset), offset);
-  const headerMtime = parseNumber(block, "mtime", offset);
-  const mtimeSec = BigInt(pax?.mtimeSec ?? headerMtime);
+  // composefs-rs decodes every field of a header, also those that a PAX record replaces or that a kind has no use for.
+  const [uid, gid, mtime] = [
+    parseNumber(block, "uid", offset),
+    parseNumber(block, "gid", offset),
+    parseNumber(block, "mtime", offset),
+  ];
+  const [major, minor] =
+    flavour === "v7" ? [0, 0] : [parseOctal(block, "devMajor", offset), parseOctal(block, "devMinor", offset)];
+  const mtimeSec = BigInt(pax?.mtimeSec ?? mtime);
   if (mtimeSec > I64_MAX) {
     throw new FormatError("tar.number.too-large", {
       ...place(path, offset),
@@ -112,8 +119,8 @@ export function parseEntry(block: Uint8Array, extensions: TarExtensions, offset:
   const meta = {
     path,
     mode: low32(parseNumber(block, "mode", offset)) & 0o7777,
-    uid: low32(pax?.uid ?? parseNumber(block, "uid", offset)),
-    gid: low32(pax?.gid ?? parseNumber(block, "gid", offset)),
+    uid: low32(pax?.uid ?? uid),
+    gid: low32(pax?.gid ?? gid),
     mtimeSec,
     mtimeNsec: pax?.mtimeNsec ?? 0,
     xattrs: pax === undefined || pax.xattrs.size === 0 ? NO_XATTRS : pax.xattrs,
@@ -152,12 +159,7 @@ export function parseEntry(block: Uint8Array, extensions: TarExtensions, offset:
           found: "neither",
         });
       }
-      return {
-        ...meta,
-        kind,
-        major: low32(parseNumber(block, "devMajor", offset)),
-        minor: low32(parseNumber(block, "devMinor", offset)),
-      };
+      return { ...meta, kind, major, minor };
     default:
       return kind satisfies never;
   }
@@ -211,7 +213,9 @@ function requireNoNul(name: ByteString, offset: number): void {
 }
 
 function low32(value: number | bigint): number {
-  return typeof value === "number" && value <= 0xffff_ffff ? value : Number(BigInt.asUintN(32, BigInt(value)));
+  return typeof value === "number" && value >= 0 && value <= 0xffff_ffff
+    ? value
+    : Number(BigInt.asUintN(32, BigInt(value)));
 }
 
 function safe(value: number | bigint, offset: number): number {

@@ -4,7 +4,9 @@ import { TAR_FIELD } from "./layout.ts";
 
 const ZERO = 0x30;
 const SPACE = 0x20;
+const PLUS = 0x2b;
 const U64_MAX = 2n ** 64n - 1n;
+const I64_MIN = -(2n ** 63n);
 
 /** Where a number stands, for refusals. */
 export interface Place {
@@ -13,20 +15,34 @@ export interface Place {
   readonly offset: number;
 }
 
+/** Fields that GNU tar also writes negative: times before 1970, and -2 for nobody. */
+const SIGNED: ReadonlySet<keyof typeof TAR_FIELD> = new Set(["mtime", "uid", "gid"]);
+
 /**
  * Reads a numeric header field: octal digits up to NUL with blanks around them, or GNU base-256 when the top bit is
- * set. A blank field is 0.
+ * set. A blank field is 0, and one plus sign passes, as in composefs-rs.
  *
  * @param offset of the header in the archive
- * @returns a `number` up to 2^53 - 1, a `bigint` above: almost every field is small, and the reader is hot
+ * @returns a `number` up to 2^53 - 1, a `bigint` beyond: almost every field is small, and the reader is hot
  * @throws {FormatError} `tar.number.malformed`, `tar.number.negative`, `tar.number.too-large`
  */
 export function parseNumber(block: Uint8Array, field: keyof typeof TAR_FIELD, offset: number): number | bigint {
+  const [from] = TAR_FIELD[field];
+  if ((block[from] as number) & 0x80) return parseBase256(block, field, offset);
+  return parseOctal(block, field, offset);
+}
+
+/**
+ * Reads a numeric header field that is octal in any case.
+ *
+ * @throws {FormatError} `tar.number.malformed`
+ */
+export function parseOctal(block: Uint8Array, field: keyof typeof TAR_FIELD, offset: number): number {
   const [from, size] = TAR_FIELD[field];
   const end = from + size;
-  if ((block[from] as number) & 0x80) return parseBase256(block, field, offset);
   let at = from;
   while (at < end && isBlank(block[at] as number)) at++;
+  if (block[at] === PLUS && isOctalDigit(block[at + 1])) at++;
   let value = 0;
   for (; at < end; at++) {
     const digit = (block[at] as number) - ZERO;
@@ -45,10 +61,11 @@ function parseBase256(block: Uint8Array, field: keyof typeof TAR_FIELD, offset: 
   const [from, size] = TAR_FIELD[field];
   const place = fieldPlace(field, offset);
   const first = block[from] as number;
-  if (first & 0x40) {
+  const negative = (first & 0x40) !== 0;
+  if (negative && !SIGNED.has(field)) {
     throw new FormatError("tar.number.negative", { ...place, expected: "0 or more", found: "a negative number" });
   }
-  let value = BigInt(first & 0x3f);
+  let value = negative ? BigInt(first) - 0x100n : BigInt(first & 0x3f);
   for (const byte of block.subarray(from + 1, from + size)) value = (value << 8n) | BigInt(byte);
   return narrow(value, place);
 }
@@ -74,10 +91,16 @@ export function parseDecimal(text: string, place: Place): number | bigint {
 }
 
 function narrow(value: bigint, place: Place): number | bigint {
-  if (value > U64_MAX) {
-    throw new FormatError("tar.number.too-large", { ...place, expected: "at most 2^64 - 1", found: String(value) });
+  if (value > U64_MAX || value < I64_MIN) {
+    const expected = value < 0n ? "at least -2^63" : "at most 2^64 - 1";
+    throw new FormatError("tar.number.too-large", { ...place, expected, found: String(value) });
   }
-  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+  const small = Number(value);
+  return Number.isSafeInteger(small) ? small : value;
+}
+
+function isOctalDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= ZERO && byte < ZERO + 8;
 }
 
 function isBlank(byte: number): boolean {

@@ -102,7 +102,7 @@ export function parsePax(data: Uint8Array, offset: number): PaxValues {
         values[keyword as "size" | "uid" | "gid"] = parseDecimal(value, place);
         break;
       case "mtime":
-        if (!isUtf8(valueBytes)) {
+        if (!isUtf8(valueBytes) || cutsCharacter(value)) {
           throw new FormatError("tar.pax.mtime-malformed", { ...place, expected: "a decimal", found: quote(value) });
         }
         values.mtimeSec = parseDecimal(value.split(".", 1)[0] as string, place);
@@ -119,6 +119,12 @@ export function parseNanoseconds(mtime: string): number {
   if (dot === -1) return 0;
   const digits = mtime.slice(dot + 1, dot + 10);
   return DECIMAL.test(digits) ? Number(digits) * 10 ** (9 - digits.length) : 0;
+}
+
+/** A character across the end of the ninth digit: composefs-rs, which cuts there, stops with a panic. */
+function cutsCharacter(mtime: string): boolean {
+  const dot = mtime.indexOf(".");
+  return dot !== -1 && (mtime.charCodeAt(dot + 10) & 0xc0) === 0x80;
 }
 
 /** One record; its length counts itself, so a longer length may need one digit more. */

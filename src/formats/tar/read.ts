@@ -47,7 +47,7 @@ export class TarReader {
   /** The extension whose content is needed next. */
   #pending: TarExtension | undefined;
   #sawZeroBlock = false;
-  /** An archive may just stop after content (composefs-rs reads it so), but not after an entry without any. */
+  /** An archive may just stop after content or a global header, not after an entry without content: composefs-rs reads it so. */
   #mayStop = true;
 
   /** `undefined` after the end of the archive; bytes that follow mean nothing. */
@@ -144,7 +144,7 @@ export class TarReader {
       });
     }
     checkExtensionSize(size, offset);
-    this.#mayStop = false;
+    this.#mayStop = true;
     this.#next(offset + TAR_BLOCK_SIZE, size, { what: TAR_HEADER, offset });
   }
 
