@@ -9,7 +9,7 @@ import {
   MEDIA_TYPE,
   toBlobDigest,
 } from "../src/formats/oci/index.ts";
-import { encodeTarEntry, TAR_END, type TarEntry, tarPadding } from "../src/formats/tar/index.ts";
+import { encodeTarEntry, TAR_END, type TarEntry, type TarMetadata, tarPadding } from "../src/formats/tar/index.ts";
 import { byteString } from "../src/lib/bytes/byte-string.ts";
 import { openImageWriter } from "../src/model/image/image-writer.ts";
 import { compress } from "./small-image.ts";
@@ -25,6 +25,8 @@ export interface SmallOs {
   readonly files?: OsFiles;
   /** More layers on top, each one with these files. */
   readonly layers?: readonly OsFiles[];
+  /** Layers above these, as tars. */
+  readonly tars?: readonly Uint8Array[];
   readonly compression?: Compression;
   readonly architecture?: string;
   readonly family?: "oci" | "docker";
@@ -74,6 +76,7 @@ async function defaultFiles(): Promise<Record<string, string | Uint8Array | null
 export async function writeSmallOs(reference: string, os: SmallOs = {}): Promise<void> {
   const { architecture = "amd64", compression = "gzip", family = "oci", layers = [] } = os;
   const tars = [{ ...(await defaultFiles()), ...os.files }, ...layers].map((files) => tarOf(files, os.mtimeNsec ?? 0));
+  tars.push(...(os.tars ?? []));
   const mediaType = family === "oci" ? MEDIA_TYPE.manifest : MEDIA_TYPE.dockerManifest;
   await using writer = await openImageWriter(reference);
   const descriptors = [];
@@ -96,6 +99,34 @@ export async function writeSmallOs(reference: string, os: SmallOs = {}): Promise
     layers: descriptors,
   });
   await writer.commit({ manifestBytes, mediaType });
+}
+
+/** What a test cares about of an entry; the rest is plain. */
+export type PlainEntry = Partial<Omit<TarMetadata, "path">> & { readonly path: string } & (
+    | { readonly kind: "file"; readonly content: string | Uint8Array }
+    | { readonly kind: "hardlink" | "symlink"; readonly target: string }
+    | { readonly kind: "directory" | "fifo" }
+  );
+
+/** A tar of these entries, in their order. */
+export function tarLayer(entries: readonly PlainEntry[]): Uint8Array {
+  const parts = entries.flatMap((entry) => {
+    const content = entry.kind === "file" ? Buffer.from(entry.content) : Buffer.alloc(0);
+    const mode = { directory: 0o755, symlink: 0o777, file: 0o644, hardlink: 0o644, fifo: 0o600 }[entry.kind];
+    const plain = {
+      mode,
+      uid: 0,
+      gid: 0,
+      mtimeSec: 1_700_000_000n,
+      mtimeNsec: 0,
+      xattrs: new Map(),
+      size: content.length,
+    };
+    const target = "target" in entry ? { target: byteString(entry.target) } : {};
+    const header = { ...plain, ...entry, ...target, path: byteString(entry.path) } as TarEntry;
+    return [encodeTarEntry(header), content, tarPadding(content.length)];
+  });
+  return Buffer.concat([...parts, TAR_END]);
 }
 
 function tarOf(files: OsFiles, mtimeNsec: number): Uint8Array {

@@ -4,7 +4,7 @@ import { PolicyError } from "../../lib/errors.ts";
 export interface CommandLineParts {
   /** Of the image's kargs.d, in file order. */
   readonly fromImage: readonly string[];
-  /** `composefs=<digest>`, with `?` when fs-verity may be missing. */
+  /** `composefs=<digest>` and what goes with it: see `spellDigests`. */
   readonly seal: string;
   /** Of the person who seals. */
   readonly extra: readonly string[];

@@ -6,12 +6,7 @@ import { encodePem } from "../../formats/x509/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { VerificationError } from "../../lib/errors.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
-import {
-  type ComposefsFormat,
-  computeComposefsDigest,
-  DEFAULT_COMPOSEFS_FORMAT,
-  parseComposefsFormat,
-} from "../../model/composefs/index.ts";
+import { computeComposefsDigest, dumpTree } from "../../model/composefs/index.ts";
 import { storeFile } from "../../model/host-io/files.ts";
 import type { Image } from "../../model/image/image.ts";
 import { type ImageWriter, openImageWriter } from "../../model/image/image-writer.ts";
@@ -21,9 +16,14 @@ import { checkCommandLine } from "../../model/os/index.ts";
 import type { Signer } from "../../model/signing/signer.ts";
 import { type ImageTree, readImage, type SourceOptions } from "../../model/source/tree-source.ts";
 import { applyLayer } from "../../model/tree/apply.ts";
+import { TreeHistory } from "../../model/tree/history.ts";
 import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
+import { type Content, lookup } from "../../model/tree/tree.ts";
 import { composeCommandLine } from "./command-line.ts";
+import { declareParents, type MendedLayer, type MissingParent } from "./declare-parents.ts";
+import { type DigestFormats, type FormatDigest, parseDigestFormats, spellDigests } from "./digest-formats.ts";
 import { type Sealed, sealedConfig, sealedManifest } from "./documents.ts";
+import { planNormalization, RESHIP_LIMIT, type Redeclared } from "./normalize.ts";
 import { openSealSigner, type SealSignerOptions } from "./open-signer.ts";
 import { findSealParts, type SealParts } from "./parts.ts";
 import type { SealReport } from "./report.ts";
@@ -38,8 +38,14 @@ export interface SealOptions extends SealSignerOptions {
   readonly keepKernel?: boolean;
   /** A stub in the place of the image's. */
   readonly stubPath?: string | undefined;
-  /** Default: `v1-sha512`. */
-  readonly format?: string | undefined;
+  /** Formats of the digests on the command line, with commas between them. Default: `v1-sha512`. */
+  readonly digestFormats?: string | undefined;
+  /** Make every tool see the same tree: see `normalize.ts`. */
+  readonly normalize?: boolean;
+  /** Also where that ships more than 64 MiB of files again. */
+  readonly normalizeAll?: boolean;
+  /** Write no dump of the sealed tree to `/boot/VERSION.dump`. */
+  readonly noDump?: boolean;
   /** Seal with `composefs=?`: hosts without fs-verity boot, unprotected. */
   readonly allowMissingVerity?: boolean;
   /** Replace an archive that is there already. */
@@ -65,47 +71,63 @@ export interface SealOptions extends SealSignerOptions {
  */
 export async function sealImage(reference: string, options: SealOptions): Promise<SealReport> {
   const { overwrite = false, platform, progress = silent, signal, to } = options;
-  const format = options.format === undefined ? DEFAULT_COMPOSEFS_FORMAT : parseComposefsFormat(options.format);
+  const formats = parseDigestFormats(options.digestFormats);
+  const [{ algorithm: dumpAlgorithm, name: format }] = formats;
+  const algorithms = [...new Set(formats.map(({ algorithm }) => algorithm))];
   await using signer = await openSealSigner(options);
   await using writer = await openImageWriter(to, { overwrite, ...(signal && { signal }) });
-  const reading: SourceOptions = { ...options, algorithms: [format.algorithm] };
   const image = await openImage(reference, { ...(platform && { platform }), ...(signal && { signal }) });
-  await using source = await readImage(image, reading);
+  const reading: SourceOptions = { ...options, algorithms };
+  await using prepared = await prepareSource(image, reading, options);
+  const { mended, source } = prepared;
+  const below = source.image.layers;
 
   progress({ step: "seal.find", text: "finding kernel, boot loader and kernel parameters" });
   const parts = await findSealParts(source, image.config.architecture, options.stubPath);
   const loader = await signLoader(parts, signer, signingTime(signer, options));
   const kernelStays = options.keepKernel ?? false;
+  const removed = [...(kernelStays ? [] : kernelPaths(parts)), ...parts.staleLoaders.map(relative)];
+  const normalization =
+    prepared.history &&
+    planNormalization(source.tree, prepared.history, {
+      without: new Set([...removed, relative(parts.loader.path)]),
+      limit: options.normalizeAll ? Number.POSITIVE_INFINITY : RESHIP_LIMIT,
+    });
   const plan = planTopLayer(source.tree, {
-    removed: [...(kernelStays ? [] : kernelPaths(parts)), ...parts.staleLoaders.map(relative)],
-    // The place of the UKI is known before its bytes are: what is in /boot is outside the digest.
+    removed,
+    // The places of UKI and dump are known before their bytes are: what is in /boot is outside the digest.
     written: new Map([
       [relative(parts.loader.path), loader.bytes],
       [ukiPath(parts), new Uint8Array()],
+      ...(options.noDump ? [] : [[dumpPath(parts), new Uint8Array()] as const]),
     ]),
+    ...(normalization && (await readRedeclared(source, normalization.redeclared))),
   });
 
   progress({ step: "seal.digest", text: "computing the digest of the sealed tree" });
   const topLayer = (entries: readonly TopLayerEntry[]) =>
-    toLayer(entries, image.layers.length, layerMediaType(image.manifestMediaType, "none"));
-  const [record] = await scanLayers([topLayer(plan)], { algorithms: [format.algorithm] });
-  if (record !== undefined) applyLayer(source.tree, record, image.layers.length);
-  const digest = await computeDigest(source, format);
+    toLayer(entries, below.length, layerMediaType(image.manifestMediaType, "none"));
+  const [record] = await scanLayers([topLayer(plan)], { algorithms });
+  if (record !== undefined) applyLayer(source.tree, record, below.length);
+  const digests = await computeDigests(source, formats);
+  const [{ hex: digest }] = digests;
+  const dump = options.noDump ? undefined : Buffer.concat([...dumpTree(source.tree, dumpAlgorithm)]);
 
   progress({ step: "seal.uki", text: "building and signing the UKI" });
   const commandLine = composeCommandLine({
     fromImage: parts.kernelArguments,
-    seal: `composefs=${options.allowMissingVerity ? "?" : ""}${digest}`,
+    seal: spellDigests(digests, options.allowMissingVerity ?? false),
     extra: options.kernelArguments ?? [],
   });
   const uki = await buildSignedUki(parts, commandLine, signer, signingTime(signer, options));
 
   progress({ step: "seal.write", text: `writing ${to}` });
-  const layer = topLayer(withContent(plan, ukiPath(parts), uki));
-  const sealed: Sealed = { layer, format, digest, buildTime: options.buildTime };
+  const withUki = withContent(plan, ukiPath(parts), uki);
+  const layer = topLayer(dump === undefined ? withUki : withContent(withUki, dumpPath(parts), dump));
+  const sealed: Sealed = { layer, below, digests, buildTime: options.buildTime };
   const manifest = await writeDocuments(writer, image, sealed);
   progress({ step: "seal.check", text: "reading back what was written" });
-  await requireDigest(await writer.read(manifest), reading, format, digest);
+  await requireDigests(await writer.read(manifest), reading, digests);
   const { digest: manifestDigest } = await writer.commit(manifest);
   if (options.writeCertificateTo !== undefined) {
     await storeFile(options.writeCertificateTo, Buffer.from(encodePem("CERTIFICATE", signer.certificate.der)), {
@@ -119,7 +141,12 @@ export async function sealImage(reference: string, options: SealOptions): Promis
     destination: to,
     manifestDigest,
     digest,
-    format: format.name,
+    format,
+    digests: Object.fromEntries(digests.map((each) => [each.format.name, each.hex])),
+    ...(dump === undefined ? {} : { dump: { path: `/${dumpPath(parts)}`, size: dump.length } }),
+    ...(normalization === undefined
+      ? {}
+      : { normalization: { changes: normalization.changes, left: normalization.left, mendedLayers: mended } }),
     kernel: { version: parts.kernel.version, kept: kernelStays },
     bootLoader: { path: parts.loader.path, authenticodeDigest: peDigest(loader.bytes), signedBefore: loader.before },
     uki: {
@@ -135,9 +162,56 @@ export async function sealImage(reference: string, options: SealOptions): Promis
       ephemeral: options.ephemeralKeys ?? false,
     },
     layer: { digest: layer.digest, size: layer.size },
-    reusedLayers: { count: image.layers.length, size: image.layers.reduce((sum, { size }) => sum + size, 0) },
+    reusedLayers: {
+      count: below.length - mended.length,
+      size: below.reduce(
+        (sum, { digest: name, size }) => sum + (mended.some((each) => each.digest === name) ? 0 : size),
+        0,
+      ),
+    },
     warnings: [...parts.warnings, ...checkCommandLine(commandLine)],
   };
+}
+
+interface Prepared extends AsyncDisposable {
+  readonly source: ImageTree;
+  /** What the layers say of directories, where the tree is to be normalised. */
+  readonly history?: TreeHistory;
+  readonly mended: readonly MendedLayer[];
+}
+
+/** Reads the image; where the tree is to be normalised, layers that leave out parents are written anew first. */
+async function prepareSource(image: Image, reading: SourceOptions, options: SealOptions): Promise<Prepared> {
+  const dispose = () => image[Symbol.asyncDispose]();
+  if (!options.normalize && !options.normalizeAll) {
+    return { source: await readImage(image, reading), mended: [], [Symbol.asyncDispose]: dispose };
+  }
+  const missing: MissingParent[] = [];
+  const history = new TreeHistory();
+  const source = await readImage(image, {
+    ...reading,
+    apply: { history, missingParents: "invent", onInvented: (path, layer) => missing.push({ path, layer }) },
+  });
+  if (missing.length === 0) return { source, history, mended: [], [Symbol.asyncDispose]: dispose };
+  const usr = lookup(source.tree, "usr");
+  const { layers, mended } = await declareParents(image, missing, usr?.meta.mtimeSec ?? 0n);
+  const again = new TreeHistory();
+  const mendedImage: Image = { ...image, layers, [Symbol.asyncDispose]: dispose };
+  return {
+    source: await readImage(mendedImage, { ...reading, apply: { history: again } }),
+    history: again,
+    mended,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+async function readRedeclared(source: ImageTree, normalized: readonly Redeclared[]) {
+  const files = normalized.flatMap(({ linkTo, node }) =>
+    node.kind === "file" && linkTo === undefined && node.content.kind === "external" ? [node.content] : [],
+  );
+  const bytes = await source.read(files);
+  const contents = new Map<Content, Uint8Array>(files.map((content, index) => [content, bytes[index] as Uint8Array]));
+  return { normalized, contents };
 }
 
 /** The same seal gives the same bytes, so the time is not that of the day unless it is asked for. */
@@ -148,6 +222,9 @@ function signingTime({ certificate }: Signer, { buildTime }: SealOptions): Date 
 const relative = (path: string): string => path.replace(/^\/+/, "");
 
 const ukiPath = ({ kernel }: SealParts): string => `boot/EFI/Linux/${kernel.version}.efi`;
+
+/** No host reads it: it is for whoever asks why their digest is another. */
+const dumpPath = ({ kernel }: SealParts): string => `boot/${kernel.version}.dump`;
 
 function kernelPaths({ kernel }: SealParts): string[] {
   return [kernel.vmlinuz, kernel.initramfs].flatMap((file) => (file === undefined ? [] : [relative(file.path)]));
@@ -184,17 +261,23 @@ async function buildSignedUki(parts: SealParts, commandLine: string, signer: Sig
   return await signPe(bytes, signer, { signingTime: time });
 }
 
-/** Makes the tree the one a host boots, and computes its digest. */
-async function computeDigest(source: ImageTree, format: ComposefsFormat): Promise<string> {
+type Digests = readonly [FormatDigest, ...FormatDigest[]];
+
+/** Makes the tree the one a host boots, and computes its digest in each format. */
+async function computeDigests(source: ImageTree, formats: DigestFormats): Promise<Digests> {
   await toBootTree(toOciTree(source.tree), async (content) => {
     const [bytes] = await source.read([content]);
     return bytes as Uint8Array;
   });
-  return toHex(computeComposefsDigest(source.tree, format));
+  const digests = formats.map((format) => ({ format, hex: toHex(computeComposefsDigest(source.tree, format)) }));
+  return digests as unknown as Digests;
 }
 
 async function writeDocuments(writer: ImageWriter, image: Image, sealed: Sealed) {
-  for (const layer of image.layers) await writer.copyBlob(layer);
+  for (const [index, layer] of sealed.below.entries()) {
+    const isAnew = layer.digest !== image.layers[index]?.digest;
+    await (isAnew ? writer.putBlob(layer, layer.open()) : writer.copyBlob(layer));
+  }
   await writer.putBlob(sealed.layer, sealed.layer.open());
   const config = await writer.putBytes(encodeImageConfig(sealedConfig(image, sealed)), image.manifest.config.mediaType);
   const manifestBytes = encodeManifest(sealedManifest(image, config, sealed));
@@ -202,23 +285,21 @@ async function writeDocuments(writer: ImageWriter, image: Image, sealed: Sealed)
 }
 
 /** The last word before anybody can see the image: from the written layers to the digest in the written UKI. */
-async function requireDigest(
-  written: Image,
-  reading: SourceOptions,
-  format: ComposefsFormat,
-  expected: string,
-): Promise<void> {
+async function requireDigests(written: Image, reading: SourceOptions, expected: Digests): Promise<void> {
   await using source = await readImage(written, reading);
-  const found = await computeDigest(source, format);
-  if (found === expected) return;
-  throw new VerificationError(
-    "seal.digest-differs",
-    `the written layers give the digest ${found}, the UKI has ${expected}`,
-    {
-      data: { found, expected },
-      hint: "this is a fault of Sealwright or of the disk; nothing was published",
-    },
-  );
+  const formats = expected.map(({ format }) => format) as unknown as DigestFormats;
+  for (const [index, { hex }] of (await computeDigests(source, formats)).entries()) {
+    const wanted = expected[index]?.hex;
+    if (hex === wanted) continue;
+    throw new VerificationError(
+      "seal.digest-differs",
+      `the written layers give the digest ${hex}, the UKI has ${wanted}`,
+      {
+        data: { found: hex, expected: wanted },
+        hint: "this is a fault of Sealwright or of the disk; nothing was published",
+      },
+    );
+  }
 }
 
 const peDigest = (pe: Uint8Array): string => toHex(computeAuthenticodeDigest(pe));

@@ -4,13 +4,27 @@ import { parseBlobDigest } from "../../formats/oci/index.ts";
 import { encodeTarEntry, TAR_END, type TarEntry, tarPadding } from "../../formats/tar/index.ts";
 import type { ByteString } from "../../lib/bytes/byte-string.ts";
 import type { Layer } from "../../model/image/image.ts";
-import { type Directory, lookup, type Metadata, NO_XATTRS, type Tree } from "../../model/tree/tree.ts";
+import {
+  type Content,
+  type Directory,
+  deviceNumbers,
+  type Leaf,
+  lookup,
+  type Metadata,
+  NO_XATTRS,
+  type Tree,
+} from "../../model/tree/tree.ts";
+import { type Redeclared, settle } from "./normalize.ts";
 
 export interface LayerChanges {
   /** Paths that vanish, relative to the root. */
   readonly removed: readonly string[];
   /** Files by path, relative to the root; one that exists keeps its metadata. */
   readonly written: ReadonlyMap<string, Uint8Array>;
+  /** What is declared again to be the same for every tool; absent: nothing, and metadata stays as it is. */
+  readonly normalized?: readonly Redeclared[];
+  /** Bytes of the files among them. */
+  readonly contents?: ReadonlyMap<Content, Uint8Array>;
 }
 
 export interface TopLayerEntry {
@@ -28,15 +42,19 @@ export interface TopLayerEntry {
  * @param tree the merged tree below the layer
  */
 export function planTopLayer(tree: Tree, changes: LayerChanges): TopLayerEntry[] {
+  const settled = changes.normalized === undefined ? (meta: Metadata) => meta : settle;
   const usr = lookup(tree, "usr") as Directory;
   const entries = new Map<string, TopLayerEntry>();
   const declare = (path: string) => {
     const existing = lookup(tree, path);
     const meta = existing?.kind === "directory" ? existing.meta : newMetadata(0o755, usr.meta);
-    const time = BOOT_DIRECTORIES.has(path) ? usr.meta : meta;
-    entries.set(`${path}/`, { entry: { kind: "directory", ...tarMetadata(`${path}/`, meta, time) } });
+    const time = settled(BOOT_DIRECTORIES.has(path) ? usr.meta : meta);
+    entries.set(`${path}/`, { entry: { kind: "directory", ...tarMetadata(`${path}/`, settled(meta), time) } });
   };
-  for (const path of [...changes.removed, ...changes.written.keys()]) parents(path).forEach(declare);
+  const normalized = changes.normalized ?? [];
+  for (const path of [...changes.removed, ...changes.written.keys(), ...normalized.map((each) => each.path)]) {
+    parents(path).forEach(declare);
+  }
   for (const path of BOOT_DIRECTORIES) declare(path);
   for (const path of changes.removed) {
     const whiteout = whiteoutPath(path);
@@ -44,10 +62,41 @@ export function planTopLayer(tree: Tree, changes: LayerChanges): TopLayerEntry[]
     entries.set(whiteout, { entry: { kind: "file", size: 0, ...tarMetadata(whiteout, meta, meta) } });
   }
   for (const [path, content] of changes.written) {
-    const meta = lookup(tree, path)?.meta ?? newMetadata(0o644, usr.meta);
+    const meta = settled(lookup(tree, path)?.meta ?? newMetadata(0o644, usr.meta));
     entries.set(path, { entry: { kind: "file", size: content.length, ...tarMetadata(path, meta, meta) }, content });
   }
-  return [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  const links: TopLayerEntry[] = [];
+  for (const { linkTo, node, path } of normalized) {
+    if (node.kind === "directory") declare(path);
+    else if (linkTo === undefined) entries.set(path, redeclare(path, node, changes.contents));
+    else
+      links.push({ entry: { kind: "hardlink", target: linkTo, ...tarMetadata(path, settle(node.meta), node.meta) } });
+  }
+  // A link follows what it links to.
+  return [...[...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry), ...links];
+}
+
+function redeclare(path: ByteString, leaf: Leaf, contents: LayerChanges["contents"]): TopLayerEntry {
+  const meta = settle(leaf.meta);
+  const common = tarMetadata(path, meta, meta);
+  switch (leaf.kind) {
+    case "file": {
+      const content = leaf.content.kind === "inline" ? leaf.content.bytes : contents?.get(leaf.content);
+      if (content === undefined) throw new TypeError(`no bytes for ${path}`);
+      return { entry: { ...common, kind: "file", size: content.length }, content };
+    }
+    case "symlink":
+      return { entry: { ...common, kind: "symlink", mode: 0o777, target: leaf.target } };
+    case "char":
+    case "block":
+      return { entry: { ...common, kind: leaf.kind, ...deviceNumbers(leaf.rdev) } };
+    case "fifo":
+      return { entry: { ...common, kind: "fifo" } };
+    case "socket":
+      throw new TypeError(`a layer has no socket: ${path}`);
+    default:
+      return leaf satisfies never;
+  }
 }
 
 /** The directories whose content is outside the digest. */

@@ -23,7 +23,11 @@ interface Flags {
   readonly karg?: readonly string[];
   readonly keepKernel: boolean;
   readonly stub?: string;
+  readonly digestFormats?: string;
   readonly format?: string;
+  readonly normalize: boolean;
+  readonly normalizeAll: boolean;
+  readonly noDump: boolean;
   readonly allowMissingVerity: boolean;
   readonly allowExpiredCert: boolean;
   readonly allowLooseKeyPermissions: boolean;
@@ -49,7 +53,10 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
         kernelArguments: flags.karg ?? [],
         keepKernel: flags.keepKernel,
         stubPath: flags.stub,
-        format: flags.format,
+        digestFormats: flags.digestFormats ?? flags.format,
+        normalize: flags.normalize,
+        normalizeAll: flags.normalizeAll,
+        noDump: flags.noDump,
         allowMissingVerity: flags.allowMissingVerity,
         allowExpiredCertificate: flags.allowExpiredCert,
         allowLooseKeyPermissions: flags.allowLooseKeyPermissions,
@@ -75,7 +82,16 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
       karg: listFlag("ARG", "Kernel argument, after those of kargs.d and the digest; repeatable"),
       keepKernel: switchFlag("Leave vmlinuz and initramfs.img in /usr/lib/modules as well"),
       stub: textFlag("FILE", "systemd-stub to build on (default: the one in the image)"),
-      format: textFlag("FORMAT", "Format of the digest (default: v1-sha512, what bootc 1.16.4 and later compute)"),
+      digestFormats: textFlag(
+        "LIST",
+        "Formats of the digests on the command line (default: v1-sha512, what bootc 1.16.4 and later compute)",
+      ),
+      format: textFlag("FORMAT", "The same, for one format"),
+      normalize: switchFlag(
+        "Make every tool see the same tree: whole seconds, declared directories, no foreign xattrs",
+      ),
+      normalizeAll: switchFlag("The same, also where it ships more than 64 MiB of files again"),
+      noDump: switchFlag("Leave out /boot/VERSION.dump, the dump of the sealed tree"),
       allowMissingVerity: switchFlag("Write composefs=?DIGEST: hosts without fs-verity boot, unprotected"),
       allowExpiredCert: switchFlag("Sign although the certificate is out of its validity"),
       allowLooseKeyPermissions: switchFlag("Use a key file that others can read"),

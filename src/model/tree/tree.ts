@@ -96,4 +96,9 @@ export function makeDevice(major: number, minor: number): number {
   return (((major & 0xfff) << 8) | (minor & 0xff) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
+/** The parts that {@link makeDevice} joins. */
+export function deviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
+  return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
+}
+
 export const isWhiteout = (node: TreeNode): boolean => node.kind === "char" && node.rdev === 0;
