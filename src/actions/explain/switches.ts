@@ -148,13 +148,15 @@ const XATTRS: Switch = {
       meaning: "security.capability and user.*",
       tools: "composefs-rs since July 2026 in its mode keep-user-xattrs; bootc does not use it",
       apply: (stage) =>
-        hasXattr(stage.tree, isUser) ? filterXattrs(stage, (name) => name === CAPABILITY || isUser(name)) : undefined,
+        hasXattr(stage.tree, isUser)
+          ? (filterXattrs(stage, (name) => name === CAPABILITY || isUser(name)) ?? stage)
+          : undefined,
     },
     {
       name: "all",
       meaning: "all of them",
       tools: "composefs-rs until June 2026 when it reads layers, and with it bootc 1.16.3 and older; mkcomposefs",
-      apply: (stage) => (hasXattr(stage.tree, (name) => name !== CAPABILITY) ? stage : undefined),
+      apply: (stage) => (hasXattr(stage.tree, (name) => name !== CAPABILITY && !isUser(name)) ? stage : undefined),
     },
   ],
 };

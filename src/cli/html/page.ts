@@ -93,7 +93,7 @@ th { color: var(--faint); font-weight: 500; }
 th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 td { min-width: 6rem; overflow-wrap: anywhere; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-summary { cursor: pointer; }
+summary { cursor: pointer; white-space: nowrap; }
 footer { margin-top: 2.5rem; color: var(--faint); font-size: .85rem; }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } }
 @media print { body { max-width: none; } section { break-inside: avoid; } }

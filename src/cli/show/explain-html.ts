@@ -4,7 +4,7 @@ import type { Cause, Example, LayerName } from "../../actions/explain/findings.t
 import type { SideReport } from "../../actions/explain/side.ts";
 import { html } from "../html/html.ts";
 import { badge, factTable, renderPage, table } from "../html/page.ts";
-import { conclusion, describeSide, triedText, undeclaredNote } from "./explain.ts";
+import { conclusion, describeSide, oneLine, triedText, undeclaredNote } from "./explain.ts";
 
 export function explanationPage(report: ExplainReport): string {
   return renderPage({
@@ -51,8 +51,8 @@ function exampleRow({ a, b, field, layers, note, path }: Example) {
 
 function renderLayer(side: string, layer: LayerName | undefined) {
   if (layer === undefined) return undefined;
-  return html`<details><summary>${side}: layer ${layer.index}</summary>
-<p class="faint"><code>${layer.createdBy}</code></p><p class="faint"><code>${layer.digest}</code></p></details>`;
+  return html`<details><summary>${side}: layer ${layer.index}</summary><code class="faint">${layer.digest}</code></details>
+${layer.createdBy !== undefined && html`<span class="faint">${oneLine(layer.createdBy)}</span>`}`;
 }
 
 export function variantPage(report: AgainstReport): string {

@@ -80,7 +80,7 @@ function showExample({ a, b, field, layers, note, path }: Example): string[] {
 }
 
 /** History lines come from the image: cut, and with nothing that moves the cursor. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   const shown = text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
   return shown.length > 100 ? `${shown.slice(0, 100)}...` : shown;
 }
