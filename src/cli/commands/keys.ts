@@ -3,6 +3,7 @@ import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { Context } from "../context.ts";
 import { jsonFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { enrollCommand } from "./enroll.ts";
 
 const directoryArgument = {
   kind: "tuple",
@@ -89,7 +90,7 @@ const showCommand = buildCommand<{ readonly json: boolean }, [string], Context>(
   docs: { brief: "Show the certificates of a key directory and check that its files belong together" },
 });
 
-export const keysRoutes = buildRouteMap<"generate" | "show", Context>({
-  routes: { generate: generateCommand, show: showCommand },
+export const keysRoutes = buildRouteMap<"generate" | "show" | "enroll", Context>({
+  routes: { generate: generateCommand, show: showCommand, enroll: enrollCommand },
   docs: { brief: "Secure Boot keys" },
 });

@@ -1,0 +1,39 @@
+import { join } from "node:path";
+import { type Certificate, parseCertificate } from "../../formats/x509/index.ts";
+import { type Guid, parseGuid } from "../../lib/bytes/guid.ts";
+import { loadFile } from "../host-io/files.ts";
+
+/** What is enrolled into a firmware: certificates alone, private keys stay where they are. */
+export interface BootKeys {
+  /** Signature owner; measured into PCR 7 with the certificates. */
+  readonly owner: Guid;
+  readonly PK: Certificate;
+  readonly KEK: Certificate;
+  readonly db: Certificate;
+}
+
+/** Certificates and GUID.txt are small. Safety limit, not a format rule. */
+const MAX_FILE_SIZE = 64 * 1024;
+
+/**
+ * Reads GUID.txt, PK.crt, KEK.crt and db.crt: the directory that `keys generate` makes and bcvk takes.
+ *
+ * @throws {NotFoundError} `input.not-found`
+ * @throws {FormatError} `x509.…`, `keys.file-too-large`
+ * @throws {UsageError} `guid.malformed`
+ */
+export async function loadBootKeys(directory: string): Promise<BootKeys> {
+  const load = (name: string): Promise<Uint8Array> =>
+    loadFile(join(directory, name), name, MAX_FILE_SIZE, "keys.file-too-large");
+  const certificate = async (name: string): Promise<Certificate> => parseCertificate(await load(name), name);
+  return {
+    owner: parseGuid(
+      Buffer.from(await load("GUID.txt"))
+        .toString("latin1")
+        .trim(),
+    ),
+    PK: await certificate("PK.crt"),
+    KEK: await certificate("KEK.crt"),
+    db: await certificate("db.crt"),
+  };
+}
