@@ -1,11 +1,10 @@
 /** Verifies a sealed image, link by link, offline. */
 import { type PeEvidence, verifyPe } from "../../formats/authenticode/index.ts";
 import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
-import { requireLoadable } from "../../formats/pe/index.ts";
-import { type ComposefsArgument, findSection, findText, parseUki, type Uki } from "../../formats/uki/index.ts";
+import { type ComposefsArgument, findText, type Uki } from "../../formats/uki/index.ts";
 import type { Certificate } from "../../formats/x509/index.ts";
 import { showSize, toHex } from "../../lib/bytes/numbers.ts";
-import { FormatError, PolicyError, UsageError, VerificationError } from "../../lib/errors.ts";
+import { PolicyError, VerificationError } from "../../lib/errors.ts";
 import type { Progress } from "../../lib/progress.ts";
 import {
   COMPOSEFS_FORMATS,
@@ -23,12 +22,17 @@ import {
   findBootLoader,
   findUkis,
   type OsFile,
-  requireDigestArguments,
+  requireBootableUki,
+  requireSealArguments,
+  type SealArguments,
 } from "../../model/os/index.ts";
-import { loadCertificates } from "../../model/signing/load-certificates.ts";
+import { requireCertificates } from "../../model/signing/load-certificates.ts";
 import { type ImageTree, readImage } from "../../model/source/tree-source.ts";
 import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
-import { type Verdict, VerdictBuilder } from "./verdict.ts";
+import { checkValidity } from "../../model/verdict/check-validity.ts";
+import { describeArguments, describeSigner } from "../../model/verdict/describe.ts";
+import { VerdictBuilder } from "../../model/verdict/verdict.ts";
+import { LINKS, type Verdict } from "./verdict.ts";
 
 export interface VerifyOptions {
   /** Files with certificates of the Secure Boot db, PEM or DER; at least one. */
@@ -54,21 +58,23 @@ export interface VerifyOptions {
 export async function verifyImage(reference: string, options: VerifyOptions): Promise<Verdict> {
   const db = await requireCertificates(options.certificates);
   const wanted = options.format === undefined ? undefined : parseComposefsFormat(options.format);
-  const verdict = new VerdictBuilder(reference);
+  const verdict = new VerdictBuilder(LINKS);
+  const finish = (): Verdict => ({ image: reference, ...manifest, ...verdict.finish() });
+  let manifest: Pick<Verdict, "manifestDigest"> = {};
   for (const certificate of db) checkValidity(verdict, certificate, options.now);
 
   const read = (algorithm: VerityAlgorithm) => readEverything(reference, algorithm, options);
   await using source = await verdict.check("blobs", () => read("sha512"), describeImage);
-  if (source === undefined) return verdict.finish();
-  verdict.manifestDigest = source.image.manifestDigest;
+  if (source === undefined) return finish();
+  manifest = { manifestDigest: source.image.manifestDigest };
 
   const found = await verdict.check("uki", () => findUki(source), describeUki);
   await verdict.check("boot-loader", () => verifyBootLoader(source, db), describeSigner);
-  if (found === undefined) return verdict.finish();
+  if (found === undefined) return finish();
 
   await verdict.check("uki-signature", () => verifyPe(found.uki.pe, { db: { certificates: db } }), describeSigner);
   const given = await verdict.check("command-line", () => requireSealArguments(found.uki, options), describeArguments);
-  if (given === undefined) return verdict.finish();
+  if (given === undefined) return finish();
   for (const problem of checkCommandLine(findText(found.uki, ".cmdline") ?? "")) verdict.warn("command-line", problem);
 
   await verdict.check(
@@ -76,28 +82,7 @@ export async function verifyImage(reference: string, options: VerifyOptions): Pr
     () => requireDigests(source, given, wanted, read),
     (digests) => `${digests.map(({ hex, name }) => `${name} ${hex}`).join(", ")}, recomputed from the layers`,
   );
-  return verdict.finish();
-}
-
-async function requireCertificates(paths: readonly string[]): Promise<Certificate[]> {
-  const certificates = await loadCertificates(paths);
-  if (certificates.length > 0) return certificates;
-  throw new UsageError("verify.certificate-missing", "no certificate to verify against", {
-    hint: "name the certificate of your db with --cert keys/db.crt",
-  });
-}
-
-function checkValidity(verdict: VerdictBuilder, { notAfter, notBefore, subject }: Certificate, now: Date): void {
-  const until = notAfter.toISOString().slice(0, 10);
-  if (now > notAfter) {
-    const message = `"${subject}" expired on ${until}; firmware does not look at that, other verifiers do`;
-    verdict.warn("certificate", { code: "certificate.expired", message });
-  } else if (now < notBefore) {
-    const message = `"${subject}" is valid from ${notBefore.toISOString().slice(0, 10)} on`;
-    verdict.warn("certificate", { code: "certificate.not-yet-valid", message });
-  } else {
-    verdict.holds("certificate", `${subject}, valid until ${until}`);
-  }
+  return finish();
 }
 
 /** Opens the image and reads all of it: every blob against its digest, every layer against its diff ID. */
@@ -120,9 +105,6 @@ interface FoundUki {
   readonly uki: Uki;
 }
 
-/** What a host boots (bootc specification, 1.2 S1 and S2). */
-const NEEDED_SECTIONS = [".linux", ".initrd", ".cmdline", ".osrel"];
-
 async function findUki(source: ImageTree): Promise<FoundUki> {
   const [file, ...more] = findUkis(source.tree).filter(({ kind }) => kind === "uki");
   if (file === undefined) {
@@ -136,14 +118,7 @@ async function findUki(source: ImageTree): Promise<FoundUki> {
       data: { paths },
     });
   }
-  const uki = parseUki(await readFile(source, file));
-  requireLoadable(uki.pe);
-  const missing = NEEDED_SECTIONS.filter((name) => findSection(uki, name) === undefined);
-  if (missing.length > 0) {
-    const what = `${file.path}: sections`;
-    const expected = NEEDED_SECTIONS.join(" ");
-    throw new FormatError("uki.section.missing", { what, expected, found: `no ${missing.join(" ")}` });
-  }
+  const uki = requireBootableUki(await readFile(source, file), file.path);
   return { path: file.path, uki };
 }
 
@@ -155,35 +130,6 @@ async function readFile(source: ImageTree, { content }: OsFile): Promise<Uint8Ar
 function describeUki({ path, uki }: FoundUki): string {
   const version = findText(uki, ".uname");
   return `${path}${version === undefined ? "" : `, kernel ${version}`}`;
-}
-
-type Arguments = ReturnType<typeof requireDigestArguments>;
-
-/** Every profile boots the same tree: the digest of one that says another would never be checked. */
-function requireSealArguments(uki: Uki, options: VerifyOptions): Arguments {
-  const count = Math.max(1, uki.profiles.length);
-  const found = Array.from({ length: count }, (_, profile) =>
-    requireDigestArguments(findText(uki, ".cmdline", profile) ?? "", options),
-  );
-  const [first, ...others] = found as [Arguments, ...Arguments[]];
-  const digests = (given: Arguments): string => given.map(({ digestHex, form }) => `${form}=${digestHex}`).join(" ");
-  if (others.every((other) => digests(other) === digests(first))) return first;
-  throw new PolicyError("uki.cmdline.digest-several", "the profiles of the UKI name different digests, expected one", {
-    data: { digests: found.map(digests) },
-  });
-}
-
-function describeArguments(given: Arguments): string {
-  const shown = given.map(
-    ({ digestHex, form, optional }) => `${form}=${optional ? "?" : ""}${digestHex.slice(0, 16)}...`,
-  );
-  const required = given.some(({ optional }) => optional) ? "" : ", fs-verity required";
-  return `${shown.join(" ")}, ${given.length === 1 ? "one digest" : `${given.length} digests`}${required}`;
-}
-
-function describeSigner(evidence: PeEvidence): string {
-  const digest = `Authenticode ${toHex(evidence.digest).slice(0, 16)}...`;
-  return evidence.by === "certificate" ? `signed by ${evidence.signer.subject}, ${digest}` : digest;
 }
 
 async function verifyBootLoader(source: ImageTree, db: readonly Certificate[]): Promise<PeEvidence> {
@@ -211,7 +157,7 @@ interface MatchedDigest extends ComposefsFormat {
 /** Every digest on the command line, in its own format: a host may take any of them. Changes the tree. */
 async function requireDigests(
   source: ImageTree,
-  given: Arguments,
+  given: SealArguments,
   wanted: ComposefsFormat | undefined,
   read: (algorithm: VerityAlgorithm) => Promise<ImageTree>,
 ): Promise<MatchedDigest[]> {

@@ -14,8 +14,9 @@ interface Flags {
 export const verifyCommand = buildCommand<Flags, [string], Context>({
   async func(flags, image) {
     await perform(this, flags.json, async () => {
-      const [{ verifyImage }, { showVerdict }] = await Promise.all([
+      const [{ verifyImage }, { LINKS }, { showVerdict }] = await Promise.all([
         import("../../actions/verify/verify-image.ts"),
+        import("../../actions/verify/verdict.ts"),
         import("../show/verdict.ts"),
       ]);
       const verdict = await verifyImage(image, {
@@ -27,7 +28,7 @@ export const verifyCommand = buildCommand<Flags, [string], Context>({
         signal: this.signal,
         progress: this.progress,
       });
-      return showVerdict(verdict);
+      return showVerdict(verdict, image, LINKS);
     });
   },
   parameters: {

@@ -8,3 +8,4 @@ export { findFile, type OsFile } from "./files.ts";
 export { findKernel, type KernelSearch, type RawKernel, type UkiKernel } from "./kernel.ts";
 export { findOsRelease, type OsRelease, parseOsRelease } from "./os-release.ts";
 export type { OsProblem } from "./problem.ts";
+export { requireBootableUki, requireSealArguments, type SealArguments } from "./sealed-uki.ts";

@@ -1,5 +1,5 @@
 import { type Certificate, parseCertificates } from "../../formats/x509/index.ts";
-import { FormatError } from "../../lib/errors.ts";
+import { FormatError, UsageError } from "../../lib/errors.ts";
 import { loadFile } from "../host-io/files.ts";
 
 /** Safety limit for files with certificates. */
@@ -22,4 +22,18 @@ export async function loadCertificates(paths: readonly string[]): Promise<Certif
     certificates.push(...found);
   }
   return certificates;
+}
+
+/**
+ * Loads the certificates of a db to verify against.
+ *
+ * @throws {UsageError} `verify.certificate-missing` without any
+ * @throws as `loadCertificates`
+ */
+export async function requireCertificates(paths: readonly string[]): Promise<Certificate[]> {
+  const certificates = await loadCertificates(paths);
+  if (certificates.length > 0) return certificates;
+  throw new UsageError("verify.certificate-missing", "no certificate to verify against", {
+    hint: "name the certificate of your db with --cert keys/db.crt",
+  });
 }
