@@ -7,6 +7,7 @@ import { COMPOSEFS_FORMATS, type ComposefsFormat, computeComposefsDigest } from 
 import { throwIfInterrupted } from "../../model/host-io/interrupt.ts";
 import { treeFromLayers } from "../../model/tree/apply.ts";
 import { TreeHistory } from "../../model/tree/history.ts";
+import { LabelCache } from "../../model/tree/label.ts";
 import type { Content } from "../../model/tree/tree.ts";
 import { nodesOf } from "../../model/tree/walk.ts";
 import { readEmbeddedDump } from "./embedded-dump.ts";
@@ -231,6 +232,7 @@ function contextOf(source: OpenSide, plain: boolean): SearchContext {
   };
   return {
     plain,
+    labels: new LabelCache(),
     layerCount: source.layers?.length ?? 0,
     mergeLayers(count) {
       const known = merged.get(count);

@@ -2,7 +2,7 @@
 import { type ByteString, byteString } from "../../lib/bytes/byte-string.ts";
 import { cloneTree } from "../../model/tree/clone.ts";
 import type { TreeHistory } from "../../model/tree/history.ts";
-import { labelTree, type ReadContent, SELINUX_XATTR } from "../../model/tree/label.ts";
+import { type LabelCache, labelTree, type ReadContent, SELINUX_XATTR } from "../../model/tree/label.ts";
 import { emptyBootDirectories, toOciTree } from "../../model/tree/transform.ts";
 import { type Directory, lookup, type Metadata, type Tree, type TreeNode } from "../../model/tree/tree.ts";
 import { directoriesOf, nodesOf } from "../../model/tree/walk.ts";
@@ -16,6 +16,7 @@ export interface SearchContext {
   /** The merged tree of the lowest layers. It is shared: nothing changes it. */
   mergeLayers(count: number): { readonly tree: Tree; readonly history?: TreeHistory };
   readonly read: ReadContent;
+  readonly labels: LabelCache;
 }
 
 /** A tree on its way, and what made it. */
@@ -186,8 +187,8 @@ const LABELS: Switch = {
     {
       name: "policy",
       meaning: "by the policy in the tree",
-      apply: async (stage, { read }) =>
-        stage.booted ? await changeTree(stage, (tree) => labelTree(tree, read)) : stage,
+      apply: async (stage, { labels, read }) =>
+        stage.booted ? await changeTree(stage, (tree) => labelTree(tree, read, labels)) : stage,
     },
     {
       name: "stripped",

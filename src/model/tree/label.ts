@@ -16,6 +16,37 @@ export type StoredContent = Extract<Content, { kind: "external" | "unverified" }
 /** Reads the bytes of one file; `path` is absolute, for messages. */
 export type ReadContent = (content: StoredContent, path: string) => Promise<Uint8Array>;
 
+/** Policies that were parsed and labels that were asked for: for whoever labels several variants of one tree. */
+export class LabelCache {
+  readonly #known: { readonly files: readonly Content[]; readonly policy: LabelSource }[] = [];
+
+  /** @param files that make the policy; the same objects are the same policy */
+  find(files: readonly Content[]): LabelSource | undefined {
+    return this.#known.find(
+      (one) => one.files.length === files.length && one.files.every((file, at) => file === files[at]),
+    )?.policy;
+  }
+
+  remember(files: readonly Content[], policy: SelinuxPolicy): LabelSource {
+    const labels = new Map<string, ByteString | undefined>();
+    const remembering: LabelSource = {
+      effectivePath: (directory, name) => policy.effectivePath(directory, name),
+      label(path, type) {
+        const key = `${type}${path}`;
+        const known = labels.get(key);
+        if (known !== undefined || labels.has(key)) return known;
+        const label = policy.label(path, type);
+        labels.set(key, label);
+        return label;
+      },
+    };
+    this.#known.push({ files, policy: remembering });
+    return remembering;
+  }
+}
+
+type LabelSource = Pick<SelinuxPolicy, "effectivePath" | "label">;
+
 /** What labelling did. */
 export interface Labelling {
   /** Name of the policy; absent when the tree has none and labels were removed. */
@@ -40,8 +71,8 @@ const MAX_POLICY_FILE = 2 << 20;
  * @throws {UnsupportedError} `selinux.pattern.unsupported`, `selinux.policy.too-large`, `selinux.policy.too-costly`
  * @see composefs specification, section 5.2
  */
-export async function labelTree(tree: Tree, read: ReadContent): Promise<Labelling> {
-  const found = await loadPolicy(tree, read);
+export async function labelTree(tree: Tree, read: ReadContent, cache?: LabelCache): Promise<Labelling> {
+  const found = await loadPolicy(tree, read, cache);
   if (found === undefined) {
     for (const node of nodesOf(tree.root)) setLabel(node, undefined);
     return { splitLinks: 0 };
@@ -53,11 +84,12 @@ export async function labelTree(tree: Tree, read: ReadContent): Promise<Labellin
 async function loadPolicy(
   tree: Tree,
   read: ReadContent,
-): Promise<{ readonly name: string; readonly policy: SelinuxPolicy } | undefined> {
+  cache: LabelCache | undefined,
+): Promise<{ readonly name: string; readonly policy: LabelSource } | undefined> {
   const selinux = findDirectory(tree.root, ["etc", "selinux"], "");
   if (selinux === undefined) return undefined;
-  const config = await readPolicyFile(selinux, "config", "/etc/selinux", read);
-  const name = config === undefined ? undefined : parsePolicyName(config, "/etc/selinux/config");
+  const config = findPolicyFile(selinux, "config", "/etc/selinux");
+  const name = config && parsePolicyName(await readPolicyFile(config, read), "/etc/selinux/config");
   if (name === undefined) return undefined;
 
   const path = [...policyComponents(name), "contexts", "files"];
@@ -65,15 +97,24 @@ async function loadPolicy(
   const where = `/etc/selinux/${path.join("/")}`;
   if (files === undefined) throw missing(where, "a directory, since /etc/selinux/config names this policy");
 
+  const found = POLICY_FILES.flatMap(({ name, key }) => {
+    const file = findPolicyFile(files, name, where);
+    return file === undefined ? [] : [{ ...file, key }];
+  });
+  const known = cache?.find(found.map(({ content }) => content));
+  if (known !== undefined) return { name, policy: known };
+
   const contents: { -readonly [K in keyof PolicyFiles]?: PolicyFiles[K] } = {};
-  for (const { name, key } of POLICY_FILES) {
-    const bytes = await readPolicyFile(files, name, where, read);
-    if (bytes !== undefined) contents[key] = bytes;
-  }
+  for (const file of found) contents[file.key] = await readPolicyFile(file, read);
   const { main } = contents;
   if (main === undefined)
     throw missing(`${where}/file_contexts`, "a file, since /etc/selinux/config names this policy");
-  return { name, policy: SelinuxPolicy.parse({ ...contents, main }) };
+  const policy = SelinuxPolicy.parse({ ...contents, main });
+  const remembered = cache?.remember(
+    found.map(({ content }) => content),
+    policy,
+  );
+  return { name, policy: remembered ?? policy };
 }
 
 /** The name may have several components; none may lead elsewhere. */
@@ -108,13 +149,13 @@ function findDirectory(from: Directory, path: readonly string[], above: string):
   return directory;
 }
 
+interface PolicyFile {
+  readonly what: string;
+  readonly content: Exclude<Content, { kind: "sparse" }>;
+}
+
 /** Absent and sparse files count as absent, everything else that is no file is refused. */
-async function readPolicyFile(
-  directory: Directory,
-  name: string,
-  where: string,
-  read: ReadContent,
-): Promise<Uint8Array | undefined> {
+function findPolicyFile(directory: Directory, name: string, where: string): PolicyFile | undefined {
   const what = `${where}/${name}`;
   const node = directory.entries.get(name as ByteString);
   if (node === undefined) return undefined;
@@ -122,8 +163,11 @@ async function readPolicyFile(
     throw new FormatError("selinux.file.not-file", { what, expected: "a regular file", found: `a ${node.kind}` });
   }
   const { content } = node;
+  return content.kind === "sparse" ? undefined : { what, content };
+}
+
+async function readPolicyFile({ content, what }: PolicyFile, read: ReadContent): Promise<Uint8Array> {
   if (content.kind === "inline") return content.bytes;
-  if (content.kind === "sparse") return undefined;
   if (content.size > MAX_POLICY_FILE) {
     const mismatch = { what, expected: `at most ${MAX_POLICY_FILE} bytes`, found: `${content.size} bytes` };
     throw new FormatError("selinux.file.too-large", mismatch);
@@ -142,7 +186,7 @@ const TYPE_OF: Readonly<Record<TreeNode["kind"], FileType>> = {
 };
 
 /** @returns how many names lost their hard link */
-function applyPolicy(tree: Tree, policy: SelinuxPolicy): number {
+function applyPolicy(tree: Tree, policy: LabelSource): number {
   /** Leaves that have their label. A copy has one name and is never met again. */
   const labelled = new Map<Leaf, ByteString | undefined>();
   let splitLinks = 0;
