@@ -38,16 +38,16 @@ export interface RandomLayersOptions {
   readonly bigDirectory?: number;
   /** Puts in an SELinux policy. Default false. */
   readonly policy?: boolean;
+  /** Only extended attributes that a kernel takes from root in any file system. Default false. */
+  readonly realXattrs?: boolean;
 }
 
 /**
  * A stack of layers that become an OS tree: every entry is legal where it stands. Directories replace files and the
  * reverse, names come again within a layer and across layers, hard links reach into the layers below.
  */
-export function randomLayers(
-  seed: number,
-  { bigDirectory = 0, policy = false }: RandomLayersOptions = {},
-): LayerRecord[] {
+export function randomLayers(seed: number, options: RandomLayersOptions = {}): LayerRecord[] {
+  const { bigDirectory = 0, policy = false, realXattrs = false } = options;
   const random = generator(seed);
   const pick = <T>(values: readonly T[]): T => pickOf(random, values);
   const tree = emptyTree();
@@ -55,7 +55,8 @@ export function randomLayers(
   let entries: LayerEntry[] = [];
 
   /** Keeps what can stand here; the rest would be refused. */
-  const put = (entry: LayerEntry): void => {
+  const put = (given: LayerEntry): void => {
+    const entry = realXattrs ? withRealXattrs(given) : given;
     try {
       applyLayer(tree, { entries: [entry], size: 0 }, 0);
       entries.push(entry);
@@ -177,6 +178,17 @@ function randomMeta(random: Random, mode: number): Metadata {
     mtimeNsec: pickOf(random, [0, 0, 1, 120_000_000, 999_999_999]),
     xattrs,
   };
+}
+
+/** A capability as the kernel has it: version 2, CAP_NET_BIND_SERVICE. */
+const CAPABILITY = Buffer.from("0100000200040000000000000000000000000000", "hex").toString("latin1") as ByteString;
+
+function withRealXattrs(entry: LayerEntry): LayerEntry {
+  const kept = [...entry.meta.xattrs].flatMap(([name, value]): [ByteString, ByteString][] => {
+    if (name === "security.capability" && entry.kind === "file") return [[name, CAPABILITY]];
+    return name.startsWith("trusted.x") ? [[name, value]] : [];
+  });
+  return { ...entry, meta: { ...entry.meta, xattrs: new Map(kept) } };
 }
 
 function randomName(random: Random): ByteString {

@@ -10,8 +10,10 @@ import {
   toBlobDigest,
 } from "../src/formats/oci/index.ts";
 import { encodeTarEntry, TAR_END, type TarEntry, tarPadding } from "../src/formats/tar/index.ts";
+import type { ByteString } from "../src/lib/bytes/byte-string.ts";
 import { openImageWriter } from "../src/model/image/image-writer.ts";
 import type { LayerEntry, LayerRecord } from "../src/model/layer/entry.ts";
+import { sortedEntries, type Tree, type TreeNode } from "../src/model/tree/tree.ts";
 import { compress } from "./small-image.ts";
 
 /** The tar that a record was read from, or could have been: contents are inline whatever their size. */
@@ -21,6 +23,29 @@ export function encodeLayer({ entries }: LayerRecord): Buffer {
     return [encodeTarEntry(toTarEntry(entry, content.length)), content, tarPadding(content.length)];
   });
   return Buffer.concat([...parts, TAR_END]);
+}
+
+/** A tree as one layer: directories before what is in them, hard links after the first name. */
+export function flattenTree(tree: Tree): LayerRecord {
+  const entries: LayerEntry[] = [];
+  const first = new Map<TreeNode, ByteString>();
+  const add = (path: ByteString, node: TreeNode): void => {
+    const target = first.get(node);
+    if (target !== undefined) {
+      entries.push({ path, meta: node.meta, kind: "hardlink", target });
+      return;
+    }
+    first.set(node, path);
+    if (node.kind === "socket") throw new TypeError("a tar has no sockets");
+    if (node.kind !== "directory") {
+      entries.push({ ...node, path } as LayerEntry);
+      return;
+    }
+    entries.push({ path, meta: node.meta, kind: node.kind });
+    for (const [name, child] of sortedEntries(node)) add(`${path}/${name}` as ByteString, child);
+  };
+  add("." as ByteString, tree.root);
+  return { entries, size: 0 };
 }
 
 function toTarEntry(entry: LayerEntry, size: number): TarEntry {

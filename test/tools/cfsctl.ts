@@ -34,37 +34,42 @@ const MODE_FLAGS: Readonly<Record<TreeMode, readonly string[]>> = {
   "keep-user-xattrs": ["--xattrs", "keep-user-xattrs"],
 };
 
-/** An image in a composefs repository. */
-export interface PulledImage extends Disposable {
-  /** The digest of its tree, lower-case hex. */
+/** The digest of a tree, lower-case hex, and its dump. */
+export interface Answers {
   digest(version: (typeof VERSIONS)[number], mode: TreeMode): string;
-  dump(mode: TreeMode): Buffer;
+  dump(mode: TreeMode): string;
 }
 
-/**
- * Pulls an image into a repository of its own.
- *
- * @throws {CfsctlError} when cfsctl refuses it
- */
-export function pullImage(layout: string, tag: string, hash: Hash): PulledImage {
+export interface Repository extends Disposable {
+  /** @throws {CfsctlError} when cfsctl refuses the image, here or when asked about it */
+  pull(layout: string, tag: string): Answers;
+}
+
+/** A composefs repository of its own, gone when disposed. */
+export function openRepository(hash: Hash): Repository {
   const work = mkdtempSync(join(tmpdir(), "cfsctl-"));
   const repo = ["--hash", hash, "--repo", work];
-  const dispose = (): void => rmSync(work, { recursive: true, force: true });
-  try {
-    cfsctl([...repo, "init", "--insecure", "--algorithm", `fsverity-${hash}-12`]);
-    cfsctl([...repo, "oci", "pull", `oci:${layout}:${tag}`, "image"]);
-  } catch (error) {
-    dispose();
-    throw error;
-  }
+  cfsctl([...repo, "init", "--insecure", "--algorithm", `fsverity-${hash}-12`]);
   return {
-    digest(version, mode) {
-      const flags = ["--erofs-version", String(version), "oci", "compute-id", ...MODE_FLAGS[mode], "image"];
-      return cfsctl([...repo, ...flags])
-        .toString()
-        .trim();
+    pull(layout, tag) {
+      cfsctl([...repo, "oci", "pull", `oci:${layout}:${tag}`, tag]);
+      return {
+        digest: (version, mode) =>
+          cfsctl([...repo, "--erofs-version", String(version), "oci", "compute-id", ...MODE_FLAGS[mode], tag])
+            .toString()
+            .trim(),
+        dump: (mode) => cfsctl([...repo, "oci", "dump", ...MODE_FLAGS[mode], tag]).toString("latin1"),
+      };
     },
-    dump: (mode) => cfsctl([...repo, "oci", "dump", ...MODE_FLAGS[mode], "image"]),
-    [Symbol.dispose]: dispose,
+    [Symbol.dispose]: () => rmSync(work, { recursive: true, force: true }),
+  };
+}
+
+/** A directory read as the root of an image. */
+export function ofDirectory(root: string, hash: Hash, mode: TreeMode): { dump: string; digests: string[] } {
+  const run = (...args: string[]): Buffer => cfsctl(["--no-repo", "--hash", hash, ...args, ...MODE_FLAGS[mode], root]);
+  return {
+    dump: run("create-dumpfile").toString("latin1"),
+    digests: VERSIONS.map((version) => run("--erofs-version", String(version), "compute-id").toString().trim()),
   };
 }

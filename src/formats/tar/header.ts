@@ -99,7 +99,8 @@ export function parseEntry(block: Uint8Array, extensions: TarExtensions, offset:
     });
   }
   requireNoNul(path, offset);
-  const size = safe(pax?.size ?? contentSize(block, offset), offset);
+  const headerSize = parseNumber(block, "size", offset);
+  const size = safe(pax?.size ?? headerSize, offset);
   // composefs-rs decodes every field of a header, also those that a PAX record replaces or that a kind has no use for.
   const [uid, gid, mtime] = [
     parseNumber(block, "uid", offset),
