@@ -7,7 +7,7 @@ import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import { decompress } from "../../lib/streams/decompress.ts";
 import type { Layer } from "../image/image.ts";
-import { type Content, INLINE_CONTENT_MAX } from "../tree/tree.ts";
+import { type Content, type ExternalContent, INLINE_CONTENT_MAX } from "../tree/tree.ts";
 import type { LayerCache } from "./cache.ts";
 import { ContentHasher, SLOT_HEADROOM } from "./content-hasher.ts";
 import type { LayerEntry, LayerRecord } from "./entry.ts";
@@ -31,6 +31,18 @@ export interface ScanOptions {
   readonly verifyBlobs?: boolean;
   /** Workers to use; without, some are started for this call. */
   readonly pool?: WorkerPool;
+  /** Shows the tar of a layer to somebody as it passes by. A layer that is tapped is read, whatever the cache knows. */
+  readonly tap?: (layer: Layer) => TarTap;
+}
+
+/** Gets a whole tar in order: what is in the records as external content by its name, everything else as bytes. */
+export interface TarTap {
+  /** @param bytes a view that is overwritten later */
+  inline(bytes: Uint8Array): void;
+  /** @param content has its digests once the scan is done, and before that as soon as they are known */
+  external(content: ExternalContent): void;
+  /** Waited for before more is read. */
+  drained(): Promise<void>;
 }
 
 /**
@@ -46,7 +58,8 @@ export interface ScanOptions {
  * @throws {InterruptedError} when `signal` aborts
  */
 export async function scanLayers(layers: readonly Layer[], options: ScanOptions): Promise<LayerRecord[]> {
-  const { algorithms, signal, progress = silent, cache, verifyBlobs = false } = options;
+  const { algorithms, signal, progress = silent, cache, tap } = options;
+  const verifyBlobs = options.verifyBlobs === true || tap !== undefined;
   await using own = options.pool === undefined ? openVerityPool() : null;
   const pool = (options.pool ?? own) as WorkerPool;
   const parallel = Math.min(layers.length, pool.size);
@@ -73,7 +86,7 @@ export async function scanLayers(layers: readonly Layer[], options: ScanOptions)
       const [index, layer] = next;
       const known = verifyBlobs ? undefined : await cache?.load(layer.diffId, algorithms, layer.index);
       if (known !== undefined) read(layer.size);
-      records[index] = known ?? (await scanLayer(layer, { pool, slots, algorithms, read }));
+      records[index] = known ?? (await scanLayer(layer, { pool, slots, algorithms, read, tap: tap?.(layer) }));
       if (known === undefined) await cache?.store(layer.diffId, algorithms, records[index]);
     }
   };
@@ -98,6 +111,7 @@ interface ScanContext {
   readonly algorithms: readonly VerityAlgorithm[];
   /** Counts stored bytes, and throws when the scan is to stop. */
   readonly read: (bytes: number) => void;
+  readonly tap: TarTap | undefined;
 }
 
 async function scanLayer(layer: Layer, context: ScanContext): Promise<LayerRecord> {
@@ -168,7 +182,7 @@ async function scanCompressed(layer: Layer, context: ScanContext, jobs: OpenJobs
 async function readTar(
   source: SlotSource,
   layer: Layer,
-  { pool, slots, algorithms }: ScanContext,
+  { pool, slots, algorithms, tap }: ScanContext,
   jobs: OpenJobs,
   hashes: readonly RunningHash[],
   progress: (bytes: number) => void,
@@ -177,6 +191,12 @@ async function readTar(
   const hasher = new ContentHasher(pool, algorithms);
   let inline: { readonly bytes: Uint8Array; fill: number } | undefined;
   let slotBytes = new Uint8Array();
+  /** What the tap has not seen: the content that begins, and bytes of the slot. */
+  let untold: ExternalContent | undefined;
+  let toldTo = 0;
+  const tellInline = (to: number): void => {
+    if (toldTo < to) tap?.inline(slotBytes.subarray(toldTo, to));
+  };
   const startContent = ({ entry, offset }: TarItem): Content => {
     const size = entry.kind === "file" ? entry.size : 0;
     if (size <= INLINE_CONTENT_MAX) {
@@ -185,13 +205,19 @@ async function readTar(
     }
     inline = undefined;
     const origin = { kind: "layer", layer: layer.index, offset } as const;
-    return { kind: "external", size: BigInt(size), digests: hasher.begin(size), origin };
+    untold = { kind: "external", size: BigInt(size), digests: hasher.begin(size), origin };
+    return untold;
   };
   const tar = new TarStream({
     entry: (item) => entries.push(toLayerEntry(item, () => startContent(item))),
     content: (bytes) => {
       if (inline === undefined) {
-        hasher.content(slotBytes, bytes.byteOffset, bytes.byteOffset + bytes.length);
+        const [from, to] = [bytes.byteOffset, bytes.byteOffset + bytes.length];
+        tellInline(from);
+        if (untold !== undefined) tap?.external(untold);
+        untold = undefined;
+        toldTo = to;
+        hasher.content(slotBytes, from, to);
       } else {
         inline.bytes.set(bytes, inline.fill);
         inline.fill += bytes.length;
@@ -208,16 +234,20 @@ async function readTar(
       jobs.check();
       const filled = slot.bytes.subarray(SLOT_HEADROOM, SLOT_HEADROOM + size);
       slotBytes = slot.bytes as Uint8Array<ArrayBuffer>;
+      toldTo = SLOT_HEADROOM;
       tar.push(filled);
+      tellInline(SLOT_HEADROOM + size);
       const hashed = [hasher.flush(slot.bytes), ...hashes.map((hash) => hash.update(filled))];
       jobs.add(releaseAfter(slots, slot, hashed));
       kept = false;
     } finally {
       if (kept) slots.release(slot);
     }
+    await tap?.drained();
   }
   tar.end();
   await jobs.done();
+  await tap?.drained();
   return { entries, size: tar.position };
 }
 

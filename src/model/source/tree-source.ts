@@ -13,7 +13,7 @@ import { openLayerCache } from "../layer/cache.ts";
 import { readContents } from "../layer/contents.ts";
 import { digestFiles } from "../layer/digest-files.ts";
 import type { LayerRecord } from "../layer/entry.ts";
-import { scanLayers } from "../layer/scan.ts";
+import { type ScanOptions, scanLayers } from "../layer/scan.ts";
 import { type ApplyOptions, treeFromLayers } from "../tree/apply.ts";
 import { readDirectory } from "../tree/from-directory.ts";
 import type { Content, Tree } from "../tree/tree.ts";
@@ -28,6 +28,8 @@ export interface SourceOptions {
   readonly progress?: Progress | undefined;
   /** How the layers of an image become a tree. */
   readonly apply?: ApplyOptions | undefined;
+  /** Shows the tars of an image to somebody as they are read. */
+  readonly tap?: ScanOptions["tap"] | undefined;
 }
 
 export interface TreeSource extends AsyncDisposable {
@@ -70,10 +72,10 @@ export async function openTreeSource(name: string, options: SourceOptions): Prom
 
 /** Reads an open image into a tree. Closing the source closes the image. */
 export async function readImage(image: Image, options: SourceOptions): Promise<ImageTree> {
-  const { algorithms, apply, cacheDirectory, progress, signal } = options;
+  const { algorithms, apply, cacheDirectory, progress, signal, tap } = options;
   try {
     const cache = cacheDirectory === undefined ? undefined : await openLayerCache(cacheDirectory);
-    const records = await scanLayers(image.layers, { algorithms, ...defined({ cache, progress, signal }) });
+    const records = await scanLayers(image.layers, { algorithms, ...defined({ cache, progress, signal, tap }) });
     return {
       name: image.name,
       kind: "image",

@@ -52,6 +52,8 @@ export type LeafKind =
 
 export type Leaf = LeafKind & { meta: Metadata };
 
+export type ExternalContent = Extract<Content, { kind: "external" }>;
+
 export interface Directory {
   readonly kind: "directory";
   meta: Metadata;
