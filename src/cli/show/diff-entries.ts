@@ -8,7 +8,9 @@ import { arrow, showGrowth, showSizes } from "./diff-sections.ts";
 export function showEntry(change: FileChange): string {
   const { after, aspects, before } = change;
   if (before === undefined || after === undefined) return showFacts((after ?? before) as EntryFacts);
-  return aspects.map((aspect) => SHOW[aspect](before, after)).join(", ");
+  // Times tell something only where nothing else does.
+  const told = aspects.length > 1 ? aspects.filter((aspect) => aspect !== "mtime") : aspects;
+  return told.map((aspect) => SHOW[aspect](before, after)).join(", ");
 }
 
 function showFacts({ device, kind, mode, size, target }: EntryFacts): string {

@@ -3,7 +3,7 @@ import type { DiffReport, Transfer } from "../../actions/diff/report.ts";
 import { showSize } from "../../lib/bytes/numbers.ts";
 import { type Filling, html } from "../html/html.ts";
 import { badge, factTable, renderPage, type Tone, table } from "../html/page.ts";
-import type { Branch } from "./compact-tree.ts";
+import { type Branch, branchesToOpen } from "./compact-tree.ts";
 import { isQuiet, showCounts, showTransfer, sideRows } from "./diff.ts";
 import { showPathItem } from "./diff-entries.ts";
 import { type PathItem, type SizeItem, toPathBranches, toSizeBranches } from "./diff-paths.ts";
@@ -32,7 +32,7 @@ ${quiet.length > 0 && html`<p class="faint">Unchanged: ${quiet.join(", ")}.</p>`
 function verdictOf({ differs, files, packages, privileges }: DiffReport): { tone: Tone; text: string } {
   if (!differs) return { tone: "good", text: "The trees are the same." };
   const facts = [
-    `files: ${showCounts({ added: files.added, removed: files.removed, changed: files.changed, "with another time only": files.timesOnly })}`,
+    `Files: ${showCounts({ added: files.added, removed: files.removed, changed: files.changed, "with another time only": files.timesOnly })}`,
     ...(packages.changes.length === 0 ? [] : [`packages: ${countBy(packages.changes.map(({ change }) => change))}`]),
     ...(privileges.length === 0
       ? []
@@ -65,30 +65,41 @@ function renderFiles({ files }: DiffReport) {
   const counts = showCounts({ added, removed, changed, "with another time only": timesOnly });
   const left = changes.length - MAX_ENTRIES;
   return html`<section><h2>Files</h2><p class="faint">${counts}</p>
-<ul>${toPathBranches(changes.slice(0, MAX_ENTRIES)).map(renderPath)}</ul>
+${renderTree(toPathBranches(changes.slice(0, MAX_ENTRIES)), pathLine)}
 ${left > 0 && html`<p class="faint">And ${left} more: the JSON report has all of them.</p>`}</section>`;
 }
 
-function renderPath({ children, item }: Branch<PathItem>): Filling {
+const pathLine = ({ children, item }: Branch<PathItem>): Filling => {
   const mark = item.change && markBadge(MARKS[item.change.change]);
-  const text = html`${mark} <code>${item.label}${children.length > 0 ? "/" : ""}</code> <span class="faint">${showPathItem(item, children.length > 0)}</span>`;
-  if (children.length === 0) return html`<li>${text}</li>\n`;
-  return html`<li><details><summary>${text}</summary><ul>${children.map(renderPath)}</ul></details></li>\n`;
+  const hasChildren = children.length > 0;
+  return html`${mark} <code>${item.label}${hasChildren ? "/" : ""}</code> <span class="faint">${showPathItem(item, hasChildren)}</span>`;
+};
+
+/** Lines of a tree that are open when the page is. */
+const OPEN_LINES = 40;
+
+/** Nested lists, of which each can be opened and closed. */
+function renderTree<T>(top: readonly Branch<T>[], line: (branch: Branch<T>) => Filling): Filling {
+  const open = branchesToOpen(top, OPEN_LINES);
+  const list = (branches: readonly Branch<T>[]): Filling =>
+    html`<ul style="list-style: none; padding-left: 1.25rem">${branches.map((branch) => html`<li>${entry(branch)}</li>\n`)}</ul>`;
+  const entry = (branch: Branch<T>): Filling => {
+    if (branch.children.length === 0) return line(branch);
+    const content = html`<summary>${line(branch)}</summary>${list(branch.children)}`;
+    return open.has(branch) ? html`<details open="open">${content}</details>` : html`<details>${content}</details>`;
+  };
+  return list(top);
 }
 
 function renderSizes({ sizes }: DiffReport) {
   const { after, before, directories } = sizes;
   if (before === after && directories.length === 0) return undefined;
   return html`<section><h2>Size</h2><p>${showSize(before)} → ${showSize(after)} (${showGrowth(after - before)})</p>
-<ul>${toSizeBranches(directories).map(renderSize)}</ul></section>`;
+${renderTree(toSizeBranches(directories), sizeLine)}</section>`;
 }
 
-function renderSize({ children, item }: Branch<SizeItem>): Filling {
-  const { after, before, label } = item;
-  const text = html`<code>${label}/</code> ${showGrowth(after - before)} <span class="faint">${showSize(before)} → ${showSize(after)}</span>`;
-  if (children.length === 0) return html`<li>${text}</li>\n`;
-  return html`<li><details><summary>${text}</summary><ul>${children.map(renderSize)}</ul></details></li>\n`;
-}
+const sizeLine = ({ item: { after, before, label } }: Branch<SizeItem>): Filling =>
+  html`<code>${label}/</code> ${showGrowth(after - before)} <span class="faint">${showSize(before)} → ${showSize(after)}</span>`;
 
 const transferRow = (what: string, transfer: Transfer) => [`by ${what}`, showTransfer(transfer, `${what}s`)] as const;
 

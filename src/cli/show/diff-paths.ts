@@ -76,20 +76,29 @@ export function toSizeBranches(sizes: readonly DirectorySize[]): Branch<SizeItem
     const key = known.has(parent) ? parent : "";
     byParent.set(key, [...(byParent.get(key) ?? []), size]);
   }
-  return sizeBranchesBelow("", byParent);
+  const most = Math.max(0, ...sizes.map(growthOfSize).map(Math.abs));
+  return sizeBranchesBelow("", byParent, most / 100);
 }
 
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
-function sizeBranchesBelow(path: string, byParent: ReadonlyMap<string, DirectorySize[]>): Branch<SizeItem>[] {
+const growthOfSize = ({ after, before }: DirectorySize): number => after - before;
+
+/** @param least growth below which nobody wants to know where it is */
+function sizeBranchesBelow(
+  path: string,
+  byParent: ReadonlyMap<string, DirectorySize[]>,
+  least: number,
+): Branch<SizeItem>[] {
   const branches = (byParent.get(path) ?? []).map((size): Branch<SizeItem> => {
-    const children = sizeBranchesBelow(size.path, byParent);
+    const children = sizeBranchesBelow(size.path, byParent, least);
     const [only] = children;
     const label = size.path.slice(path.length + 1);
-    const isSame = only?.item.before === size.before && only.item.after === size.after;
-    if (isSame && children.length === 1)
+    if (only !== undefined && children.length === 1 && growthOfSize(only.item) === growthOfSize(size)) {
       return { ...only, item: { ...only.item, label: `${label}/${only.item.label}` } };
-    return { item: { ...size, label }, children, weight: Math.abs(size.after - size.before) };
+    }
+    const growth = Math.abs(growthOfSize(size));
+    return { item: { ...size, label }, children, weight: growth < least ? 0 : growth };
   });
-  return branches.sort((a, b) => b.weight - a.weight);
+  return branches.sort((a, b) => Math.abs(growthOfSize(b.item)) - Math.abs(growthOfSize(a.item)));
 }
