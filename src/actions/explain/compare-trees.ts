@@ -66,7 +66,7 @@ class Comparison {
   run(): void {
     const open: Pair<Directory>[] = [{ path: "/" as ByteString, a: this.#a.tree.root, b: this.#b.tree.root }];
     for (let pair = open.pop(); pair !== undefined; pair = open.pop()) {
-      open.push(...this.#compareDirectories(pair).reverse());
+      for (const below of this.#compareDirectories(pair).reverse()) open.push(below);
     }
     const seen = { a: namespacesOf(this.#a.tree), b: namespacesOf(this.#b.tree) };
     this.#findings.rename(

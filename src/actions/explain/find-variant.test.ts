@@ -223,6 +223,7 @@ test("findVariant() says what it tried when nothing gives the digest, and what t
     "symlink-modes",
     "hard-links",
   ]);
+  expect(report).toMatchObject({ depth: 4, complete: true });
   expect(report.tried).toBeGreaterThan(1000);
   expect(report.advice.join("\n")).toContain(`sealwright explain ${reference} dump:FILE`);
 });

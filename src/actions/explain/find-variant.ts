@@ -42,6 +42,8 @@ export interface AgainstReport {
   readonly tried: number;
   /** Deviations from the usual way that were tried together. */
   readonly depth: number;
+  /** Everything up to that depth was tried; large trees are given up earlier. */
+  readonly complete: boolean;
   /** What was tried; options that make no difference here are left out. */
   readonly switches: readonly { readonly name: string; readonly title: string; readonly options: readonly string[] }[];
   /** What to do next when nothing was found. */
@@ -87,6 +89,7 @@ export async function findVariant(
     ...(embeddedDump === undefined ? {} : { embeddedDump }),
     tried: search.tried,
     depth: search.depth,
+    complete: search.complete,
     switches: search.switches(),
     advice: found === undefined ? adviceFor(source, embeddedDump !== undefined) : [],
   };
@@ -121,6 +124,7 @@ class Search {
   readonly #met = new Map<Switch, Set<SwitchOption>>();
   tried = 0;
   depth = 0;
+  complete = true;
 
   constructor(source: OpenSide, algorithm: VerityAlgorithm, hex: string, options: SideOptions) {
     this.#context = contextOf(source, options.plain ?? false);
@@ -142,13 +146,13 @@ class Search {
   }
 
   async run(): Promise<Variant | undefined> {
-    for (this.depth = 0; this.depth <= MAX_DEPTH; this.depth++) {
+    for (; ; this.depth++) {
       const before = this.tried;
       const found = await this.#visit(0, this.#start, this.depth, []);
       if (found !== undefined) return found;
-      if (this.tried === before || this.tried >= this.#maxTrials) break;
+      this.complete = this.tried < this.#maxTrials;
+      if (!this.complete || this.tried === before || this.depth === MAX_DEPTH) return undefined;
     }
-    return undefined;
   }
 
   switches(): AgainstReport["switches"] {

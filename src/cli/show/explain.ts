@@ -109,6 +109,7 @@ export function showVariant(report: AgainstReport): Shown {
   return { text: lines.join("\n"), json: report, exitCode: found === undefined ? EXIT_DIFFERENT : 0 };
 }
 
-export function triedText({ depth, tried }: AgainstReport): string {
-  return `${tried} tried, with up to ${depth} deviations from what bootc does`;
+export function triedText({ complete, depth, tried }: AgainstReport): string {
+  const some = complete ? "" : "some of those ";
+  return `${tried} tried, ${some}with up to ${depth} deviations from what bootc does`;
 }
