@@ -64,6 +64,19 @@ test.each([
   expect(found.map(({ manager, path }) => `${manager} ${path}`)).toEqual(expected);
 });
 
+test("findPackageDatabases() tells of a write-ahead log with changes", () => {
+  const directories = ["usr", "usr/lib", "usr/lib/sysimage", "usr/lib/sysimage/rpm"].map((path) => entry.dir(path));
+  const path = "usr/lib/sysimage/rpm/rpmdb.sqlite";
+  for (const [text, expected] of [
+    ["", undefined],
+    ["changes", `/${path}-wal`],
+  ] as const) {
+    const entries = [...directories, entry.file(path), entry.file(`${path}-wal`, text)];
+    const [found] = findPackageDatabases(treeFromLayers([layer(entry.dir("/"), ...entries)]));
+    expect(found?.log).toBe(expected);
+  }
+});
+
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "packages-"));

@@ -14,6 +14,11 @@ export function reportPackages({ a, b, differ }: Sides, notes: Notes): PackagesR
 }
 
 function packagesOf(side: Side, notes: Notes): Package[] | undefined {
+  for (const { log } of side.subjects.databases) {
+    if (log === undefined) continue;
+    const message = `${side.source.name}: ${log}: found changes that were not written to the database, which are not read`;
+    notes.add("rpmdb.sqlite.log", message);
+  }
   const lists = side.subjects.databases.map((database) =>
     notes.attempt(side.source.name, () => parsePackages(database, side.bytesOf(database))),
   );

@@ -1,4 +1,4 @@
-import { buildCommand, numberParser } from "@stricli/core";
+import { buildCommand } from "@stricli/core";
 import type { Context } from "../context.ts";
 import { cacheDirectory } from "../directories.ts";
 import { jsonFlag, noCacheFlag, platformFlag, switchFlag, textFlag } from "../flags.ts";
@@ -20,6 +20,12 @@ const source = (letter: string) => ({
   parse: String,
   placeholder: letter,
 });
+
+/** What it throws is told as a mistake on the command line. */
+function parseLimit(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new SyntaxError(`"${text}" is no number of lines`);
+  return Number(text);
+}
 
 export const diffCommand = buildCommand<Flags, [string, string], Context>({
   async func(flags, a, b) {
@@ -52,7 +58,7 @@ export const diffCommand = buildCommand<Flags, [string, string], Context>({
       times: switchFlag("Also files of which only the time differs"),
       limit: {
         kind: "parsed",
-        parse: numberParser,
+        parse: parseLimit,
         default: "40",
         brief: "Most lines of a part of the text; 0 for all",
         placeholder: "N",

@@ -23,17 +23,28 @@ export function compactTree<T>(top: readonly Branch<T>[], lines: number): Compac
   return top.flatMap((branch) => show(branch, 0));
 }
 
-/** Those of the branches, at any depth, that can be open at once without more than so many lines. */
+/** Those of the branches, at any depth, that can be open at once without more than so many lines; all without a limit. */
 export function branchesToOpen<T>(top: readonly Branch<T>[], lines: number): ReadonlySet<Branch<T>> {
+  const mayOpen = ({ children, weight }: Branch<T>) => children.length > 0 && (weight > 0 || !Number.isFinite(lines));
   const open = new Set<Branch<T>>();
-  const closed = [...top];
-  for (let used = top.length; ; ) {
-    const [next] = closed
-      .filter(({ children, weight }) => weight > 0 && children.length > 0 && used + children.length <= lines)
-      .sort((a, b) => b.weight - a.weight);
-    if (next === undefined) return open;
+  const closed = new Set(top.filter(mayOpen));
+  let used = top.length;
+  for (let next = heaviest(closed, lines - used); next !== undefined; next = heaviest(closed, lines - used)) {
     open.add(next);
-    closed.splice(closed.indexOf(next), 1, ...next.children);
+    closed.delete(next);
+    for (const child of next.children) if (mayOpen(child)) closed.add(child);
     used += next.children.length;
   }
+  return open;
+}
+
+/** The one with most weight among those whose children are not too many. */
+function heaviest<T>(branches: ReadonlySet<Branch<T>>, most: number): Branch<T> | undefined {
+  let found: Branch<T> | undefined;
+  for (const branch of branches) {
+    // Without a limit all are opened, in any order.
+    if (most === Number.POSITIVE_INFINITY) return branch;
+    if (branch.children.length <= most && branch.weight > (found?.weight ?? 0)) found = branch;
+  }
+  return found;
 }

@@ -7,6 +7,8 @@ export interface PackageDatabase {
   readonly manager: PackageManager;
   readonly path: string;
   readonly content: Content;
+  /** A write-ahead log beside it that holds changes of its own. */
+  readonly log?: string;
 }
 
 /** Images keep what package managers know below /usr, where a host cannot change it; /var is the ordinary place. */
@@ -30,9 +32,18 @@ export function findPackageDatabases(tree: Tree): PackageDatabase[] {
 function findFirst(tree: Tree, manager: PackageManager, paths: readonly string[]): PackageDatabase[] {
   for (const path of paths) {
     const node = lookup(tree, path);
-    if (node?.kind === "file") return [{ manager, path, content: node.content }];
+    if (node?.kind === "file") return [{ manager, path, content: node.content, ...logBeside(tree, path) }];
   }
   return [];
+}
+
+/** SQLite empties its log when a program closes the database properly. */
+function logBeside(tree: Tree, path: string): { readonly log?: string } {
+  const node = lookup(tree, `${path}-wal`);
+  if (node?.kind !== "file") return {};
+  const { content } = node;
+  const isEmpty = content.kind === "inline" ? content.bytes.length === 0 : content.size === 0n;
+  return isEmpty ? {} : { log: `${path}-wal` };
 }
 
 function listStatusDirectory(tree: Tree): PackageDatabase[] {
