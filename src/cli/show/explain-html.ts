@@ -8,7 +8,7 @@ import { conclusion, describeSide, oneLine, triedText, undeclaredNote } from "./
 
 export function explanationPage(report: ExplainReport): string {
   return renderPage({
-    title: "Why two digests differ",
+    title: report.equal ? "One digest" : "Why two digests differ",
     verdict: { tone: report.equal ? "good" : "bad", text: conclusion(report) },
     body: [renderSide("A", report.a), renderSide("B", report.b), ...report.causes.map(renderCause)],
   });
