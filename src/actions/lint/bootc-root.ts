@@ -154,9 +154,10 @@ function checkKernels(tree: Tree): Finding | undefined {
 
 const isUtf8Name = (name: ByteString): boolean => isUtf8(byteStringToBytes(name));
 
+const isForeign = ({ name, node }: NamedNode): boolean =>
+  !isUtf8Name(name) || (node.kind === "symlink" && !isUtf8Name(node.target));
+
 function checkUtf8(tree: Tree): Finding | undefined {
-  const isForeign = ({ name, node }: NamedNode): boolean =>
-    !isUtf8Name(name) || (node.kind === "symlink" && !isUtf8Name(node.target));
   const paths = [...walk(tree)].filter(isForeign).map(({ path }) => path);
   return findingOf("lint.root.utf8", "found names or link targets that are not UTF-8", paths);
 }

@@ -108,10 +108,11 @@ function* leavesBelow({ tree }: LintContext, directory: string): Generator<strin
 
 const TMPFILES_DIRECTORIES = ["/etc/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d"];
 
+const isDeclarable = ({ node }: NamedNode): boolean => node.kind === "directory" || node.kind === "symlink";
+
 async function checkVar(context: LintContext): Promise<Finding | undefined> {
   const declared = await declaredPaths(context);
   const content = [...walk(context.tree, "/var")].filter(({ path }) => !declared.has(path));
-  const isDeclarable = ({ node }: NamedNode): boolean => node.kind === "directory" || node.kind === "symlink";
   const missing = content.filter(isDeclarable).map(({ path }) => path);
   const others = content.filter((entry) => !isDeclarable(entry)).map(({ path }) => path);
   return findingOf(

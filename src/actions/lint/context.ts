@@ -126,19 +126,31 @@ export class LintContext {
   }
 }
 
+/** Reads as much of it as can be read; the first refusal is the problem. */
 function readProgram(path: string, kind: Program["kind"], bytes: Uint8Array): Program {
-  const base = { path, kind, bytes, signatures: [] };
-  let pe: Pe | undefined;
-  try {
-    pe = parsePe(bytes);
-    requireLoadable(pe);
-    const uki = kind === "boot-loader" ? {} : { uki: parseUki(bytes) };
-    const signatures = listSignatures(pe).filter((signature) => signature.kind === "authenticode");
-    return { ...base, pe, ...uki, signatures };
-  } catch (problem) {
-    if (problem instanceof FormatError) return { ...base, ...(pe === undefined ? {} : { pe }), problem };
-    throw problem;
-  }
+  let problem: FormatError | undefined;
+  const attempt = <T>(read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      problem ??= error;
+      return undefined;
+    }
+  };
+  const pe = attempt(() => parsePe(bytes));
+  if (pe !== undefined) attempt(() => requireLoadable(pe));
+  const uki = pe === undefined || kind === "boot-loader" ? undefined : attempt(() => parseUki(bytes));
+  const listed = pe === undefined ? undefined : attempt(() => listSignatures(pe));
+  return {
+    path,
+    kind,
+    bytes,
+    signatures: (listed ?? []).filter((signature) => signature.kind === "authenticode"),
+    ...(pe === undefined ? {} : { pe }),
+    ...(uki === undefined ? {} : { uki }),
+    ...(problem === undefined ? {} : { problem }),
+  };
 }
 
 /** Whether something thrown is a refusal that a lint may report. */

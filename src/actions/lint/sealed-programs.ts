@@ -211,8 +211,9 @@ async function checkCertificates(context: LintContext): Promise<Finding | undefi
       );
 }
 
+const day = (date: Date): string => date.toISOString().slice(0, 10);
+
 function validityProblem({ notAfter, notBefore }: Certificate, now: Date) {
-  const day = (date: Date): string => date.toISOString().slice(0, 10);
   const left = notAfter.getTime() - now.getTime();
   if (left < 0) return { code: "certificate.expired", text: `expired on ${day(notAfter)}` };
   if (now < notBefore) return { code: "certificate.not-yet-valid", text: `valid from ${day(notBefore)} on` };

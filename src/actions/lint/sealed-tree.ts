@@ -44,8 +44,6 @@ export const TREE_LINTS: readonly Lint[] = [
     description: "Of extended attributes only security.capability is part of every tool's digest.",
     recursive: true,
     check: (context) => {
-      const foreign = ({ node }: NamedNode) =>
-        [...node.meta.xattrs.keys()].filter((name) => name !== "security.capability");
       const paths = inDigest(
         context,
         (entry) => foreign(entry).length > 0,
@@ -55,6 +53,8 @@ export const TREE_LINTS: readonly Lint[] = [
     },
   },
 ];
+
+const foreign = ({ node }: NamedNode) => [...node.meta.xattrs.keys()].filter((name) => name !== "security.capability");
 
 /** Directories whose content the digest leaves out. */
 const EMPTIED = new Set(["/boot", "/run", "/sysroot"]);

@@ -16,16 +16,14 @@ import { checkCommandLine } from "../../model/os/index.ts";
 import type { Signer } from "../../model/signing/signer.ts";
 import { type ImageTree, readImage, type SourceOptions } from "../../model/source/tree-source.ts";
 import { applyLayer } from "../../model/tree/apply.ts";
-import { TreeHistory } from "../../model/tree/history.ts";
 import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
-import { type Content, lookup } from "../../model/tree/tree.ts";
 import { composeCommandLine } from "./command-line.ts";
-import { declareParents, type MendedLayer, type MissingParent } from "./declare-parents.ts";
 import { type DigestFormats, type FormatDigest, parseDigestFormats, spellDigests } from "./digest-formats.ts";
 import { type Sealed, sealedConfig, sealedManifest } from "./documents.ts";
-import { planNormalization, RESHIP_LIMIT, type Redeclared } from "./normalize.ts";
+import { planNormalization, RESHIP_LIMIT } from "./normalize.ts";
 import { openSealSigner, type SealSignerOptions } from "./open-signer.ts";
 import { findSealParts, type SealParts } from "./parts.ts";
+import { prepareSource, readRedeclared } from "./prepare-source.ts";
 import type { SealReport } from "./report.ts";
 import { planTopLayer, type TopLayerEntry, toLayer, withContent } from "./top-layer.ts";
 
@@ -70,7 +68,15 @@ export interface SealOptions extends SealSignerOptions {
  * @throws whatever opening the image, the signer and the writer throw
  */
 export async function sealImage(reference: string, options: SealOptions): Promise<SealReport> {
-  const { overwrite = false, platform, progress = silent, signal, to } = options;
+  const {
+    normalize = false,
+    normalizeAll = false,
+    overwrite = false,
+    platform,
+    progress = silent,
+    signal,
+    to,
+  } = options;
   const formats = parseDigestFormats(options.digestFormats);
   const [{ algorithm: dumpAlgorithm, name: format }] = formats;
   const algorithms = [...new Set(formats.map(({ algorithm }) => algorithm))];
@@ -78,7 +84,7 @@ export async function sealImage(reference: string, options: SealOptions): Promis
   await using writer = await openImageWriter(to, { overwrite, ...(signal && { signal }) });
   const image = await openImage(reference, { ...(platform && { platform }), ...(signal && { signal }) });
   const reading: SourceOptions = { ...options, algorithms };
-  await using prepared = await prepareSource(image, reading, options);
+  await using prepared = await prepareSource(image, reading, normalize || normalizeAll);
   const { mended, source } = prepared;
   const below = source.image.layers;
 
@@ -91,7 +97,7 @@ export async function sealImage(reference: string, options: SealOptions): Promis
     prepared.history &&
     planNormalization(source.tree, prepared.history, {
       without: new Set([...removed, relative(parts.loader.path)]),
-      limit: options.normalizeAll ? Number.POSITIVE_INFINITY : RESHIP_LIMIT,
+      limit: normalizeAll ? Number.POSITIVE_INFINITY : RESHIP_LIMIT,
     });
   const plan = planTopLayer(source.tree, {
     removed,
@@ -171,47 +177,6 @@ export async function sealImage(reference: string, options: SealOptions): Promis
     },
     warnings: [...parts.warnings, ...checkCommandLine(commandLine)],
   };
-}
-
-interface Prepared extends AsyncDisposable {
-  readonly source: ImageTree;
-  /** What the layers say of directories, where the tree is to be normalised. */
-  readonly history?: TreeHistory;
-  readonly mended: readonly MendedLayer[];
-}
-
-/** Reads the image; where the tree is to be normalised, layers that leave out parents are written anew first. */
-async function prepareSource(image: Image, reading: SourceOptions, options: SealOptions): Promise<Prepared> {
-  const dispose = () => image[Symbol.asyncDispose]();
-  if (!options.normalize && !options.normalizeAll) {
-    return { source: await readImage(image, reading), mended: [], [Symbol.asyncDispose]: dispose };
-  }
-  const missing: MissingParent[] = [];
-  const history = new TreeHistory();
-  const source = await readImage(image, {
-    ...reading,
-    apply: { history, missingParents: "invent", onInvented: (path, layer) => missing.push({ path, layer }) },
-  });
-  if (missing.length === 0) return { source, history, mended: [], [Symbol.asyncDispose]: dispose };
-  const usr = lookup(source.tree, "usr");
-  const { layers, mended } = await declareParents(image, missing, usr?.meta.mtimeSec ?? 0n);
-  const again = new TreeHistory();
-  const mendedImage: Image = { ...image, layers, [Symbol.asyncDispose]: dispose };
-  return {
-    source: await readImage(mendedImage, { ...reading, apply: { history: again } }),
-    history: again,
-    mended,
-    [Symbol.asyncDispose]: dispose,
-  };
-}
-
-async function readRedeclared(source: ImageTree, normalized: readonly Redeclared[]) {
-  const files = normalized.flatMap(({ linkTo, node }) =>
-    node.kind === "file" && linkTo === undefined && node.content.kind === "external" ? [node.content] : [],
-  );
-  const bytes = await source.read(files);
-  const contents = new Map<Content, Uint8Array>(files.map((content, index) => [content, bytes[index] as Uint8Array]));
-  return { normalized, contents };
 }
 
 /** The same seal gives the same bytes, so the time is not that of the day unless it is asked for. */

@@ -282,3 +282,45 @@ test("sealImage() never shows key material in what it reports", async () => {
   const body = key.split("\n").slice(1, -2).join("");
   expect(JSON.stringify(report)).not.toContain(body.slice(0, 40));
 });
+
+test("sealImage() puts the dump of the sealed tree beside the UKI, outside of the digest", async () => {
+  const [to, without] = [newPlace(), newPlace()];
+  const from = await newOs();
+  const report = await sealImage(from, options(to));
+  expect(report.dump).toMatchObject({ path: `/boot/${KERNEL_VERSION}.dump` });
+  await using source = await openTreeSource(to, { algorithms: ["sha512"] });
+  const node = lookup(source.tree, report.dump?.path ?? "");
+  if (node?.kind !== "file") throw new Error("no dump");
+  const [bytes] = await source.read([node.content]);
+  const file = join(directory, "sealed.dump");
+  await writeFile(file, bytes as Uint8Array);
+  expect((await computeDigests(`dump:${file}`)).digests).toEqual({ "v1-sha512": report.digest });
+
+  const bare = await sealImage(from, options(without, { noDump: true }));
+  expect(bare.dump).toBeUndefined();
+  expect(bare.digest).toBe(report.digest);
+  expect(bare.layer.size).toBeLessThan(report.layer.size);
+});
+
+test("sealImage() writes several digests, of which verifyImage() takes each", async () => {
+  const to = newPlace();
+  const report = await sealImage(await newOs(), options(to, { digestFormats: "v1,v2,v1-sha256" }));
+  const all = (await computeDigests(to, { formats: "v1-sha512,v2-sha512,v1-sha256" })).digests;
+  expect(report.digests).toEqual(all);
+  expect(report.uki.commandLine).toBe(
+    [
+      "rw quiet",
+      `composefs.digest=v1-sha512-12:${all["v1-sha512"]}`,
+      `composefs.digest=v1-sha256-12:${all["v1-sha256"]}`,
+      `composefs=${all["v2-sha512"]}`,
+    ].join(" "),
+  );
+  const verdict = await verify(to);
+  expect(verdict.holds).toBe(true);
+  expect(verdict.links.find(({ name }) => name === "digest")?.detail).toContain("v2-sha512");
+  await using image = await openImage(to);
+  expect(image.manifest.annotations).toMatchObject({
+    "composefs.merged.bootable.erofs.v1.fsverity-sha256-12": all["v1-sha256"],
+    "composefs.merged.bootable.erofs.v1.fsverity-sha512-12": all["v1-sha512"],
+  });
+});

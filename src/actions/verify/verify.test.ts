@@ -229,3 +229,18 @@ test("verifyImage() wants a certificate that can be read", async () => {
   expect(await codeOfAsync(() => verify(sealed, { certificates: [key] }))).toBe("x509.pem.count");
   expect(await codeOfAsync(() => verify(sealed, { certificates: [join(directory, "none")] }))).toBe("input.not-found");
 });
+
+test("verifyImage() refuses several digests when one of them is not that of the tree", async () => {
+  const { digests } = await computeDigests(await image({}), { formats: "v1-sha512,v2-sha512" });
+  const [v1, v2] = [digests["v1-sha512"], digests["v2-sha512"]];
+  const lines: [string, string[]][] = [
+    [`composefs.digest=v1-sha512-12:${v1} composefs=${v2}`, []],
+    [`composefs.digest=v1-sha512-12:${v1} composefs=${"0".repeat(128)}`, ["digest: digest.mismatch"]],
+    [`composefs.digest=v2-sha512-12:${v1} composefs=${v1}`, ["digest: digest.mismatch"]],
+    [`composefs=${v1} composefs=${v2}`, ["command-line: uki.cmdline.digest-several"]],
+    [`composefs.digest=v1-sha512-12:${v1} composefs=?${v2}`, ["command-line: uki.cmdline.verity-optional"]],
+  ];
+  for (const [line, expected] of lines) {
+    expect(await faults(await image({ [UKI]: await sign(await uki(`rw ${line}`)) })), line).toEqual(expected);
+  }
+});
