@@ -22,6 +22,7 @@ const cases: readonly (readonly [text: string, reference: Reference])[] = [
   ],
   ["dir:/a:b", { transport: "dir", path: "/a:b" }],
   ["dump:x.dump", { transport: "dump", path: "x.dump" }],
+  ["erofs:x.erofs", { transport: "erofs", path: "x.erofs" }],
   ["containers-storage:localhost/os:1", { transport: "containers-storage", name: "localhost/os:1" }],
   ["debian", { transport: "docker", registry: "docker.io", repository: "library/debian", tag: "latest" }],
   ["debian:13", { transport: "docker", registry: "docker.io", repository: "library/debian", tag: "13" }],
