@@ -43,7 +43,11 @@ export function objectOf(content: Content, algorithm: VerityAlgorithm): string {
   }
 }
 
-function requireDigest({ digests }: Extract<Content, { kind: "external" }>, algorithm: VerityAlgorithm): Uint8Array {
+/** @throws {TypeError} when the sources were opened with another algorithm */
+export function requireDigest(
+  { digests }: Extract<Content, { kind: "external" }>,
+  algorithm: VerityAlgorithm,
+): Uint8Array {
   const digest = digests[algorithm];
   if (digest === undefined) throw new TypeError(`content without a ${algorithm} digest`);
   return digest;

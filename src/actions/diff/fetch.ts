@@ -1,10 +1,11 @@
 /** What a host that holds A would have to fetch for B. */
 import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
+import { type ByteString, bytesToByteString } from "../../lib/bytes/byte-string.ts";
 import type { Image } from "../../model/image/image.ts";
 import type { TreeSource } from "../../model/source/tree-source.ts";
-import type { Tree } from "../../model/tree/tree.ts";
+import type { Content, Tree } from "../../model/tree/tree.ts";
 import { nodesOf } from "../../model/tree/walk.ts";
-import { objectOf, sizeOf } from "./content.ts";
+import { objectOf, requireDigest, sizeOf } from "./content.ts";
 import type { FetchReport, Transfer } from "./report.ts";
 
 export function reportFetch(a: TreeSource, b: TreeSource, algorithm: VerityAlgorithm): FetchReport {
@@ -33,23 +34,28 @@ const layerSizes = ({ layers }: Image): ReadonlyMap<string, number> =>
 function objectsIn(tree: Tree, algorithm: VerityAlgorithm): ReadonlyMap<string, number> {
   const objects = new Map<string, number>();
   for (const node of nodesOf(tree.root)) {
-    if (node.kind !== "file") continue;
-    const { content } = node;
-    if (content.kind === "external" || content.kind === "unverified") {
-      objects.set(objectOf(content, algorithm), sizeOf(content));
-    }
+    const name = node.kind === "file" ? objectName(node.content, algorithm) : undefined;
+    if (node.kind === "file" && name !== undefined) objects.set(name, sizeOf(node.content));
   }
   return objects;
 }
 
+/** The digest as bytes in a string: making hex of each would take longer than all the rest here. */
+function objectName(content: Content, algorithm: VerityAlgorithm): ByteString | undefined {
+  if (content.kind === "external") return bytesToByteString(requireDigest(content, algorithm));
+  return content.kind === "unverified"
+    ? bytesToByteString(Buffer.from(objectOf(content, algorithm), "hex"))
+    : undefined;
+}
+
 function transferOf(held: ReadonlyMap<string, number>, wanted: ReadonlyMap<string, number>): Transfer {
-  const total = { count: 0, size: 0 };
+  const total = { count: wanted.size, size: 0 };
   const reused = { count: 0, size: 0 };
   for (const [name, size] of wanted) {
-    for (const amount of held.has(name) ? [total, reused] : [total]) {
-      amount.count += 1;
-      amount.size += size;
-    }
+    total.size += size;
+    if (!held.has(name)) continue;
+    reused.count += 1;
+    reused.size += size;
   }
   const fetched = { count: total.count - reused.count, size: total.size - reused.size };
   return { total, reused, fetched, reusedPercent: total.size === 0 ? 100 : (100 * reused.size) / total.size };
