@@ -17,6 +17,7 @@ import {
   HOST_FILES,
   kernelPackage,
 } from "../src/actions/debian-image/recipe.ts";
+import { fetchReleases } from "../src/actions/debian-image/releases.ts";
 import { SealwrightError } from "../src/lib/errors.ts";
 import { hostPlatform } from "../src/model/image/host-platform.ts";
 import { requireDebianPackages } from "./debian-packages.ts";
@@ -105,22 +106,6 @@ function recipeDigest(): string {
 function loadState(): State | undefined {
   if (!existsSync(STATE) || !existsSync(`${CACHE}/oci/index.json`)) return undefined;
   return JSON.parse(readFileSync(STATE, "utf8")) as State;
-}
-
-/** Only the time is taken from them here; apt checks their signatures when it installs. */
-async function fetchReleases(sources: readonly string[]): Promise<{ digest: string; newest: number }> {
-  const hash = createHash("sha256");
-  let newest = 0;
-  for (const source of sources) {
-    const [, server, suite] = source.split(" ");
-    const url = `${server}/dists/${suite}/InRelease`;
-    const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
-    if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
-    const text = await response.text();
-    hash.update(text);
-    newest = Math.max(newest, Date.parse(/^Date: (.*)$/m.exec(text)?.[1] ?? "") / 1000);
-  }
-  return { digest: hash.digest("hex"), newest };
 }
 
 if (isMain(import.meta.url)) {

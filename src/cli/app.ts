@@ -5,6 +5,7 @@ import { diffCommand } from "./commands/diff.ts";
 import { digestCommand } from "./commands/digest.ts";
 import { erofsRoutes } from "./commands/erofs.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { imageRoutes } from "./commands/image.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keysRoutes } from "./commands/keys.ts";
 import { lintCommand } from "./commands/lint.ts";
@@ -20,6 +21,7 @@ const root = buildRouteMap<string, Context>({
     keys: keysRoutes,
     digest: digestCommand,
     explain: explainCommand,
+    image: imageRoutes,
     inspect: inspectCommand,
     lint: lintCommand,
     diff: diffCommand,
