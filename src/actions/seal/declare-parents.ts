@@ -13,7 +13,8 @@ import type { ByteString } from "../../lib/bytes/byte-string.ts";
 import { decompress } from "../../lib/streams/decompress.ts";
 import { verifyDigest } from "../../lib/streams/verify-digest.ts";
 import type { Image, Layer } from "../../model/image/image.ts";
-import { NO_XATTRS } from "../../model/tree/tree.ts";
+import type { LayerEntry, LayerRecord } from "../../model/layer/entry.ts";
+import { type Metadata, NO_XATTRS } from "../../model/tree/tree.ts";
 
 export interface MissingParent {
   /** Relative to the root. */
@@ -36,11 +37,13 @@ export interface MendedLayer {
 /**
  * The image with its missing parents declared: mode 0755, owner 0:0, as old as `/usr` in whole seconds.
  *
+ * @param records what its layers say
  * @param mtimeSec of `/usr`
  * @throws {VerificationError} `blob.*` when a layer is not what it says
  */
 export async function declareParents(
   image: Image,
+  records: readonly LayerRecord[],
   missing: readonly MissingParent[],
   mtimeSec: bigint,
 ): Promise<{ readonly layers: readonly Layer[]; readonly mended: readonly MendedLayer[] }> {
@@ -52,7 +55,15 @@ export async function declareParents(
       layers.push(layer);
       continue;
     }
-    const head = Buffer.concat(paths.map((path) => encodeDirectory(path, mtimeSec)));
+    const invented = { mode: 0o755, uid: 0, gid: 0, mtimeSec, mtimeNsec: 0, xattrs: NO_XATTRS };
+    const directories = new Map<ByteString, Metadata>([
+      ...ownParents(records[layer.index]?.entries ?? [], paths),
+      ...paths.map((path) => [path, invented] as const),
+    ]);
+    const inOrder = [...directories].sort(([a], [b]) => (a < b ? -1 : 1));
+    const head = Buffer.concat(
+      inOrder.map(([path, meta]) => encodeTarEntry({ kind: "directory", ...meta, path: `${path}/` as ByteString })),
+    );
     const anew = await putInFront(head, layer, layerMediaType(image.manifestMediaType, "none"));
     layers.push(anew);
     mended.push({
@@ -66,9 +77,23 @@ export async function declareParents(
   return { layers, mended };
 }
 
-function encodeDirectory(path: ByteString, mtimeSec: bigint): Uint8Array {
-  const meta = { mode: 0o755, uid: 0, gid: 0, mtimeSec, mtimeNsec: 0, xattrs: NO_XATTRS };
-  return encodeTarEntry({ kind: "directory", path: `${path}/` as ByteString, ...meta });
+/**
+ * Directories above the missing ones that the layer declares itself: the head of the layer comes before that. As they
+ * are declared once more behind it, they may stand there whether or not a layer below has them.
+ */
+function ownParents(entries: readonly LayerEntry[], missing: readonly ByteString[]): Map<ByteString, Metadata> {
+  const above = new Set(
+    missing.flatMap((path) => path.split("/").map((_, depth, names) => names.slice(0, depth).join("/"))),
+  );
+  const own = new Map<ByteString, Metadata>();
+  for (const { kind, meta, path } of entries) {
+    const canonical = path
+      .split("/")
+      .filter((name) => name !== "" && name !== ".")
+      .join("/") as ByteString;
+    if (kind === "directory" && above.has(canonical)) own.set(canonical, meta);
+  }
+  return own;
 }
 
 /** A plain tar: its bytes then depend on no compressor. */

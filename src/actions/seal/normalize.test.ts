@@ -72,6 +72,16 @@ describe("sealImage() with normalize", () => {
     expect(await codeOfAsync(() => seal(awkward))).toBe("tree.parent-missing");
   });
 
+  test("declares a parent below a directory that the same layer declares", async () => {
+    const layer = tarLayer([
+      { kind: "directory", path: "./usr/share/", mode: 0o750 },
+      { kind: "file", path: "./usr/share/vendor/file", content: LONG },
+    ]);
+    const { report, to } = await seal([layer], { normalize: true });
+    expect(report.normalization?.mendedLayers).toMatchObject([{ directories: ["/usr/share/vendor"] }]);
+    expect(await digestUnpacked(to, "v1-sha512")).toEqual({ "v1-sha512": report.digest });
+  });
+
   test("says what it changed, by code", async () => {
     const { from, report, to } = await seal(awkward, { normalize: true });
     const { changes, left, mendedLayers } = report.normalization ?? {};

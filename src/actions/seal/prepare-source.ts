@@ -27,7 +27,7 @@ export async function prepareSource(image: Image, reading: SourceOptions, normal
   });
   if (missing.length === 0) return { source, history, mended: [], [Symbol.asyncDispose]: dispose };
   const usr = lookup(source.tree, "usr");
-  const { layers, mended } = await declareParents(image, missing, usr?.meta.mtimeSec ?? 0n).catch(
+  const { layers, mended } = await declareParents(image, source.layers, missing, usr?.meta.mtimeSec ?? 0n).catch(
     async (error: unknown) => {
       await dispose();
       throw error;
