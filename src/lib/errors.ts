@@ -65,6 +65,19 @@ export class NotFoundError extends SealwrightError {
   readonly exitCode = 66;
 }
 
+/** A registry, or what lies between it and us, refused or failed. */
+export class RegistryError extends SealwrightError {
+  readonly exitCode = 69;
+  /** The same request may be granted later. */
+  readonly temporary: boolean;
+
+  constructor(code: string, message: string, options: ErrorOptions & { readonly temporary?: boolean } = {}) {
+    const { temporary = false, ...rest } = options;
+    super(code, message, rest);
+    this.temporary = temporary;
+  }
+}
+
 /** The operating system refused: permission, space, an output that exists already. */
 export class InputOutputError extends SealwrightError {
   readonly exitCode = 74;

@@ -6,7 +6,7 @@ import { encodeTarEntry, TAR_END, type TarEntry, tarPadding } from "../../format
 import { type ByteString, byteString } from "../../lib/bytes/byte-string.ts";
 import { UnsupportedError } from "../../lib/errors.ts";
 import { type OutputFile, openOutputFile } from "../host-io/files.ts";
-import { type NewBlob, readBlob } from "./blob.ts";
+import { fileBlob, type NewBlob, readBlob } from "./blob.ts";
 import type { Blob, FileRange } from "./image.ts";
 import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
 import { EMPTY_INDEX, withEntry } from "./index-entries.ts";
@@ -50,8 +50,9 @@ class ArchiveSink implements ImageSink {
     return this.#next(() => Promise.resolve(this.#blobs.has(digest)));
   }
 
-  locate(digest: BlobDigest): Promise<FileRange | undefined> {
-    return this.#next(() => Promise.resolve(this.#blobs.get(digest)));
+  async find(descriptor: Descriptor, what: string): Promise<Blob | undefined> {
+    const range = await this.#next(() => Promise.resolve(this.#blobs.get(descriptor.digest)));
+    return range === undefined ? undefined : fileBlob(descriptor, range, what);
   }
 
   put(blob: NewBlob, content: AsyncIterable<Uint8Array>): Promise<Descriptor> {

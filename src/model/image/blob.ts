@@ -41,18 +41,18 @@ export interface ReadBlobOptions {
 }
 
 /**
- * Reads a stream to its end and checks it against what is known of the blob.
+ * Passes a stream on and checks it against what is known of the blob, the digest when the stream ends.
  *
  * @param what the blob, for messages
  * @returns what the blob turned out to be
  * @throws {VerificationError} `image.blob.digest-mismatch`; `image.blob.size-mismatch`, as soon as it is too long
  */
-export async function readBlob(
+export async function* checkBlob(
   known: NewBlob,
   content: AsyncIterable<Uint8Array>,
   what: string,
-  { signal, write }: ReadBlobOptions = {},
-): Promise<BlobIdentity> {
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, BlobIdentity, void> {
   const algorithm = known.digest === undefined ? "sha256" : blobDigestAlgorithm(known.digest);
   const hash = createHash(algorithm);
   let size = 0;
@@ -61,13 +61,32 @@ export async function readBlob(
     size += chunk.length;
     if (known.size !== undefined && size > known.size) throw sizeMismatch(what, known.size, size);
     hash.update(chunk);
-    await write?.(chunk);
+    yield chunk;
   }
   throwIfInterrupted(signal);
   if (known.size !== undefined && size !== known.size) throw sizeMismatch(what, known.size, size);
   const digest = `${algorithm}:${hash.digest("hex")}` as BlobDigest;
   if (known.digest !== undefined && digest !== known.digest) throw digestMismatch(what, known.digest, digest);
   return { mediaType: known.mediaType, digest, size };
+}
+
+/** As `checkBlob`, for who wants to know what the blob is more than to have its bytes. */
+export async function readBlob(
+  known: NewBlob,
+  content: AsyncIterable<Uint8Array>,
+  what: string,
+  { signal, write }: ReadBlobOptions = {},
+): Promise<BlobIdentity> {
+  const stream = checkBlob(known, content, what, signal);
+  try {
+    for (;;) {
+      const next = await stream.next();
+      if (next.done === true) return next.value;
+      await write?.(next.value);
+    }
+  } finally {
+    await stream.return(undefined as never);
+  }
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { Descriptor } from "../../formats/oci/descriptor.ts";
 import type { BlobDigest } from "../../formats/oci/digest.ts";
+import type { Registries } from "../registry/index.ts";
 import type { NewBlob } from "./blob.ts";
-import type { Blob, FileRange } from "./image.ts";
+import type { Blob } from "./image.ts";
 
 /** What a place to write images to must offer; `completeWriter` derives the rest. */
 export interface ImageSink extends AsyncDisposable {
@@ -9,8 +10,12 @@ export interface ImageSink extends AsyncDisposable {
   has(digest: BlobDigest): Promise<boolean>;
   /** Keeps a blob until `publish`, checked against what is known of it. */
   put(blob: NewBlob, content: AsyncIterable<Uint8Array>): Promise<Descriptor>;
-  /** Where the bytes of a blob are, while it waits and afterwards. */
-  locate(digest: BlobDigest): Promise<FileRange | undefined>;
+  /**
+   * Finds a blob, while it waits and afterwards.
+   *
+   * @param what for messages
+   */
+  find(descriptor: Descriptor, what: string): Promise<Blob | undefined>;
   /** As `put`, by a shorter way when there is one. */
   copy(blob: Blob): Promise<Descriptor>;
   /** Shows everything at once: `entry` comes into the index, in the place of one with the same tag. */
@@ -18,6 +23,8 @@ export interface ImageSink extends AsyncDisposable {
 }
 
 export interface ImageWriterOptions {
+  /** Needed to write to a registry. */
+  readonly registries?: Registries | undefined;
   /** Replace an archive that is there already. A layout keeps its other images in any case. */
   readonly overwrite?: boolean;
   readonly signal?: AbortSignal;

@@ -1,20 +1,22 @@
 import type { Descriptor } from "../../formats/oci/descriptor.ts";
 import { type BlobDigest, toBlobDigest } from "../../formats/oci/digest.ts";
-import { REF_NAME } from "../../formats/oci/image-index.ts";
+import { parseImageIndex, REF_NAME } from "../../formats/oci/image-index.ts";
 import { parseManifest } from "../../formats/oci/manifest.ts";
+import { isIndexMediaType } from "../../formats/oci/media-types.ts";
 import { parseReference } from "../../formats/oci/reference.ts";
 import { NotFoundError, UnsupportedError, UsageError } from "../../lib/errors.ts";
 import { openArchiveSink } from "./archive-sink.ts";
-import { fileBlob, type NewBlob, streamBytes } from "./blob.ts";
+import { type NewBlob, streamBytes } from "./blob.ts";
 import { hostPlatform } from "./host-platform.ts";
 import type { Blob, Image } from "./image.ts";
 import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
 import { openLayoutSink } from "./layout-sink.ts";
+import { RegistrySink } from "./registry-sink.ts";
 import { completeImage, type ImageSource } from "./source.ts";
 
 export interface NewManifest {
   readonly manifestBytes: Uint8Array;
-  /** OCI or Docker schema 2. */
+  /** OCI or Docker schema 2; of an index to `commit` several images as one. */
   readonly mediaType: string;
   /** Of the entry in the index, not of the manifest. */
   readonly annotations?: Readonly<Record<string, string>>;
@@ -52,7 +54,7 @@ export interface ImageWriter extends AsyncDisposable {
 }
 
 /**
- * Opens `oci:DIR[:TAG]`, a new layout or one to add an image to, or `oci-archive:FILE[:TAG]`.
+ * Opens `oci:DIR[:TAG]`, a new layout or one to add an image to, `oci-archive:FILE[:TAG]`, or a repository of a registry.
  *
  * @throws {UsageError} `reference.*`, `image.reference.not-writable`
  * @throws {UnsupportedError} `image.transport.unsupported`
@@ -60,17 +62,31 @@ export interface ImageWriter extends AsyncDisposable {
  */
 export async function openImageWriter(text: string, options: ImageWriterOptions = {}): Promise<ImageWriter> {
   const reference = parseReference(text);
-  if (reference.transport !== "oci" && reference.transport !== "oci-archive") {
-    throw new UnsupportedError("image.transport.unsupported", `${text}: images are written to oci: and oci-archive:`, {
-      data: { transport: reference.transport },
-    });
+  switch (reference.transport) {
+    case "oci":
+    case "oci-archive": {
+      const { path, select, transport } = reference;
+      if (select !== undefined && select.by !== "tag") throw notWritable(text);
+      const sink = await (transport === "oci" ? openLayoutSink : openArchiveSink)(path, options);
+      return completeWriter(sink, text, select?.tag);
+    }
+    case "docker": {
+      if (reference.digest !== undefined) throw notWritable(text);
+      if (options.registries === undefined) break;
+      const repository = await options.registries.writer(reference, options.signal);
+      return completeWriter(new RegistrySink(repository, options), text, reference.tag);
+    }
+    default:
   }
-  const { path, select, transport } = reference;
-  if (select !== undefined && select.by !== "tag") {
-    throw new UsageError("image.reference.not-writable", `${text}: an image to write is named by a tag`);
-  }
-  const sink = await (transport === "oci" ? openLayoutSink : openArchiveSink)(path, options);
-  return completeWriter(sink, text, select?.tag);
+  throw new UnsupportedError(
+    "image.transport.unsupported",
+    `${text}: images are written to registries, oci: and oci-archive:`,
+    { data: { transport: reference.transport } },
+  );
+}
+
+function notWritable(text: string): UsageError {
+  return new UsageError("image.reference.not-writable", `${text}: an image to write is named by a tag`);
 }
 
 /** What a sink holds so far, as a place to read one image from. */
@@ -79,8 +95,8 @@ function sinkSource(sink: ImageSink, name: string, manifest: Descriptor): ImageS
     name,
     candidates: () => Promise.resolve([manifest]),
     async blob(descriptor, what) {
-      const range = await sink.locate(descriptor.digest);
-      if (range !== undefined) return fileBlob(descriptor, range, what);
+      const blob = await sink.find(descriptor, what);
+      if (blob !== undefined) return blob;
       throw new NotFoundError("image.blob.missing", `${what}: ${descriptor.digest} was not written`, {
         data: { digest: descriptor.digest },
       });
@@ -105,8 +121,7 @@ export function completeWriter(sink: ImageSink, name: string, defaultTag?: strin
       });
     },
     async commit({ manifestBytes, mediaType, annotations, tag = defaultTag }) {
-      const manifest = parseManifest(manifestBytes, `${name}: manifest`);
-      for (const { digest } of [manifest.config, ...manifest.layers]) {
+      for (const { digest } of referencedBy(manifestBytes, mediaType, name)) {
         if (await sink.has(digest)) continue;
         throw new NotFoundError("image.blob.missing", `${name}: ${digest} was not written`, { data: { digest } });
       }
@@ -117,4 +132,11 @@ export function completeWriter(sink: ImageSink, name: string, defaultTag?: strin
     },
     [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
   };
+}
+
+/** What has to be there before a manifest or an index is shown. */
+function referencedBy(bytes: Uint8Array, mediaType: string, name: string): readonly Descriptor[] {
+  if (isIndexMediaType(mediaType)) return parseImageIndex(bytes, `${name}: image index`).manifests;
+  const { config, layers } = parseManifest(bytes, `${name}: manifest`);
+  return [config, ...layers];
 }

@@ -1,5 +1,5 @@
 /**
- * An OCI image, wherever it lives: every source (layout, archive, and later registry) gives the same `Image`.
+ * An OCI image, wherever it lives: every source (layout, archive, registry) gives the same `Image`.
  *
  * @see OCI image specification 1.1: manifest.md, config.md, layer.md
  */
@@ -24,6 +24,8 @@ export interface Blob {
   readonly mediaType: string;
   open(): AsyncIterable<Uint8Array>;
   readonly file?: FileRange;
+  /** The repository it is in, when it is in a registry: another one there can share it. */
+  readonly registry?: { readonly host: string; readonly repository: string };
 }
 
 export interface Layer extends Blob {

@@ -12,7 +12,7 @@ import { throwIfInterrupted } from "../host-io/interrupt.ts";
 import { openTempDirBeside, type TempDir } from "../host-io/temp.ts";
 import { fileBlob, type NewBlob, readBlob } from "./blob.ts";
 import { openDirectoryStore } from "./file-store.ts";
-import type { Blob, FileRange } from "./image.ts";
+import type { Blob } from "./image.ts";
 import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
 import { EMPTY_INDEX, withEntry } from "./index-entries.ts";
 import { loadLayoutIndex } from "./layout-source.ts";
@@ -68,9 +68,10 @@ class LayoutSink implements ImageSink {
     return this.#staged.has(digest) || (await this.#find(digest)) !== undefined;
   }
 
-  async locate(digest: BlobDigest): Promise<FileRange | undefined> {
-    const path = this.#staged.get(digest) ?? (await this.#find(digest))?.path;
-    return path === undefined ? undefined : { path, offset: 0, size: (await stat(path)).size };
+  async find(descriptor: Descriptor, what: string): Promise<Blob | undefined> {
+    const path = this.#staged.get(descriptor.digest) ?? (await this.#find(descriptor.digest))?.path;
+    if (path === undefined) return undefined;
+    return fileBlob(descriptor, { path, offset: 0, size: (await stat(path)).size }, what);
   }
 
   async put(blob: NewBlob, content: AsyncIterable<Uint8Array>): Promise<Descriptor> {

@@ -1,11 +1,13 @@
 import { parsePlatform } from "../../formats/oci/platform.ts";
 import { parseReference, type Reference } from "../../formats/oci/reference.ts";
 import { UnsupportedError, UsageError } from "../../lib/errors.ts";
+import type { Registries } from "../registry/index.ts";
 import { openDockerArchiveSource } from "./docker-archive-source.ts";
 import { openArchiveStore, openDirectoryStore } from "./file-store.ts";
 import { hostPlatform } from "./host-platform.ts";
 import type { Image } from "./image.ts";
 import { openLayoutSource } from "./layout-source.ts";
+import { openRegistrySource } from "./registry-source.ts";
 import { completeImage, type ImageSource } from "./source.ts";
 
 export interface OpenImageOptions {
@@ -14,6 +16,8 @@ export interface OpenImageOptions {
    * the only one is taken whatever it is for.
    */
   readonly platform?: string;
+  /** Needed to read from a registry. */
+  readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -26,12 +30,13 @@ export interface OpenImageOptions {
  *   `image.blob.missing`
  * @throws {UnsupportedError} `image.transport.unsupported`, `image.archive.compressed`, `oci.*.media-type-unsupported`
  * @throws {FormatError} `oci.*`, `tar.*`, `image.archive.*`
+ * @throws {RegistryError} `registry.*`
  * @throws {VerificationError} `image.blob.digest-mismatch`, `image.blob.size-mismatch`
  */
 export async function openImage(reference: string, options: OpenImageOptions = {}): Promise<Image> {
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  const source = await openImageSource(reference, options.signal);
+  const source = await openImageSource(reference, options);
   try {
     return await completeImage(source, { platform, platformRequired: options.platform !== undefined, ...signal });
   } catch (error) {
@@ -41,7 +46,10 @@ export async function openImage(reference: string, options: OpenImageOptions = {
 }
 
 /** Opens the place that a reference names. Every transport that can hold an image has its line here. */
-export async function openImageSource(text: string, signal?: AbortSignal): Promise<ImageSource> {
+export async function openImageSource(
+  text: string,
+  { registries, signal }: Pick<OpenImageOptions, "registries" | "signal"> = {},
+): Promise<ImageSource> {
   const reference: Reference = parseReference(text);
   switch (reference.transport) {
     case "oci":
@@ -51,12 +59,10 @@ export async function openImageSource(text: string, signal?: AbortSignal): Promi
     case "docker-archive":
       return await openDockerArchiveSource(await openArchiveStore(reference.path, signal), text, reference.select);
     case "docker":
+      if (registries === undefined) throw unreachable(text, "docker");
+      return await openRegistrySource(reference, text, registries, signal);
     case "containers-storage":
-      throw new UnsupportedError(
-        "image.transport.unsupported",
-        `${text}: images are not read from ${PLACE[reference.transport]}`,
-        { hint: `copy it first: skopeo copy ${text} oci:DIR:TAG`, data: { transport: reference.transport } },
-      );
+      throw unreachable(text, "containers-storage");
     case "dir":
     case "dump":
     case "erofs":
@@ -64,6 +70,13 @@ export async function openImageSource(text: string, signal?: AbortSignal): Promi
     default:
       return reference satisfies never;
   }
+}
+
+function unreachable(text: string, transport: keyof typeof PLACE): UnsupportedError {
+  return new UnsupportedError("image.transport.unsupported", `${text}: images are not read from ${PLACE[transport]}`, {
+    hint: `copy it first: skopeo copy ${text} oci:DIR:TAG`,
+    data: { transport },
+  });
 }
 
 const PLACE = { docker: "a registry", "containers-storage": "the storage of a container engine" } as const;

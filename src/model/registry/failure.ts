@@ -1,0 +1,114 @@
+/** From what a registry or the network says to a `RegistryError`. No message holds a query, a header or a credential. */
+import * as v from "valibot";
+import { quote, RegistryError, SealwrightError } from "../../lib/errors.ts";
+import type { HttpResponse } from "./transport.ts";
+
+/** Safety limit on what is read of an error's body; the specification's have a line or two. */
+const MAX_ERROR_BODY = 64 * 1024;
+
+/** OCI distribution specification 1.1, "Error Codes". */
+const errorBody = v.object({
+  errors: v.array(v.object({ code: v.string(), message: v.nullish(v.string()) })),
+});
+
+const CODE_BY_STATUS: ReadonlyMap<number, string> = new Map([
+  [401, "registry.unauthorized"],
+  [403, "registry.denied"],
+  [404, "registry.not-found"],
+  [429, "registry.rate-limited"],
+]);
+
+const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
+
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ["registry.unauthorized", "log in first: skopeo login, podman login or docker login; or name a file with --authfile"],
+  ["registry.denied", "the account in use may not do this"],
+  ["registry.tls", "put the registry's CA into ~/.config/containers/certs.d/HOST[:PORT]/ca.crt"],
+]);
+
+/** Path and host of a URL: queries hold signatures and tokens of storage services. */
+export const showUrl = (url: URL): string => `${url.protocol}//${url.host}${url.pathname}`;
+
+/** What a header says of another place, or nothing when it is no URL. */
+export function resolveUrl(text: string, base: URL): URL | undefined {
+  return URL.canParse(text, base.href) ? new URL(text, base) : undefined;
+}
+
+/** Reads the body of an answer that is no success, up to a limit. */
+export async function responseError(what: string, response: HttpResponse, now: number): Promise<RegistryError> {
+  const { status, url } = response;
+  const said = await errorText(response);
+  const unavailable = TEMPORARY.has(status) ? "registry.unavailable" : "registry.refused";
+  const retryAfterMs = retryAfter(response.header("retry-after"), now);
+  return makeError(
+    CODE_BY_STATUS.get(status) ?? unavailable,
+    `${what}: ${url.host} answered ${status}${said === "" ? "" : `: ${said}`}`,
+    { status, url: showUrl(url), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    { temporary: TEMPORARY.has(status) },
+  );
+}
+
+/** `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), in milliseconds from now. */
+export function retryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+async function errorText(response: HttpResponse): Promise<string> {
+  const bytes = await response.load(MAX_ERROR_BODY).catch(() => undefined);
+  if (bytes === undefined) return "";
+  try {
+    const { errors } = v.parse(errorBody, JSON.parse(Buffer.from(bytes).toString("utf8")));
+    return errors
+      .slice(0, 3)
+      .map(({ code, message }) => `${code.slice(0, 40)}${message ? ` ${quote(message)}` : ""}`)
+      .join(", ");
+  } catch {
+    return "";
+  }
+}
+
+/** Codes of OpenSSL and Node for a chain that does not hold. */
+const TLS_FAULT =
+  /^(?:ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_OSSL_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
+
+/** What a request without an answer died of. Refusals of our own, from the body that was sent, stay what they are. */
+export function networkError(what: string, url: URL, error: unknown): SealwrightError {
+  if (error instanceof SealwrightError) return error;
+  const code = codeOf(error);
+  const data = { url: showUrl(url), reason: code };
+  if (TLS_FAULT.test(code)) return makeError("registry.tls", `${what}: ${url.host}: TLS: ${code}`, data);
+  if (code === "ENOTFOUND") return makeError("registry.unreachable", `${what}: no such host: ${url.hostname}`, data);
+  return makeError("registry.unavailable", `${what}: ${url.host}: ${code}`, data, { temporary: true });
+}
+
+/** The innermost code: undici wraps what the socket says, and several addresses give several errors. */
+export function codeOf(error: unknown): string {
+  const { cause, code, errors, name } = error as {
+    cause?: unknown;
+    code?: unknown;
+    errors?: readonly unknown[];
+    name?: string;
+  };
+  if (cause instanceof Error) return codeOf(cause);
+  if (Array.isArray(errors) && errors.length > 0) return codeOf(errors[0]);
+  return typeof code === "string" ? code : (name ?? "unknown");
+}
+
+function makeError(
+  code: string,
+  message: string,
+  data: Readonly<Record<string, unknown>>,
+  { temporary = false } = {},
+): RegistryError {
+  const hint = HINTS.get(code);
+  return new RegistryError(code, message, { data, temporary, ...(hint === undefined ? {} : { hint }) });
+}
+
+export function malformedAnswer(what: string, url: URL, expected: string, found: string): RegistryError {
+  return new RegistryError("registry.malformed", `${what}: ${url.host}: found ${found}, expected ${expected}`, {
+    data: { url: showUrl(url), expected, found },
+  });
+}
