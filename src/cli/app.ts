@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
 import { completionCommand } from "./commands/completion.ts";
+import { copyCommand } from "./commands/copy.ts";
 import { diffCommand } from "./commands/diff.ts";
 import { digestCommand } from "./commands/digest.ts";
+import { diskRoutes } from "./commands/disk.ts";
 import { erofsRoutes } from "./commands/erofs.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { imageRoutes } from "./commands/image.ts";
@@ -25,11 +27,13 @@ const root = buildRouteMap<string, Context>({
     inspect: inspectCommand,
     lint: lintCommand,
     diff: diffCommand,
+    copy: copyCommand,
     erofs: erofsRoutes,
     uki: ukiRoutes,
     sign: signCommand,
     seal: sealCommand,
     verify: verifyCommand,
+    disk: diskRoutes,
     completion: completionCommand,
   },
   docs: {

@@ -17,6 +17,7 @@
  * @see POSIX.1-2024, pax; GNU tar manual, "Tar Internals"; composefs specification, section 3.2
  */
 export type { TarEntry, TarMetadata } from "./entry.ts";
+export { encodeGnuSparseHeader, type SparseFile, type SparsePart } from "./gnu-sparse.ts";
 export { TAR_BLOCK_SIZE, TAR_EXTENSION_SIZE_MAX, type TarKind } from "./layout.ts";
 export { type TarItem, type TarNeed, TarReader } from "./read.ts";
 export { type TarSink, TarStream } from "./stream.ts";

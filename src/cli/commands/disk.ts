@@ -1,0 +1,130 @@
+import { randomBytes } from "node:crypto";
+import { buildCommand, buildRouteMap } from "@stricli/core";
+import type { DiskFormat } from "../../actions/disk/options.ts";
+import type { Context } from "../context.ts";
+import { cacheDirectory } from "../directories.ts";
+import {
+  imageArgument,
+  jsonFlag,
+  listFlag,
+  noCacheFlag,
+  platformFlag,
+  requiredTextFlag,
+  switchFlag,
+  textFlag,
+} from "../flags.ts";
+import { perform } from "../perform.ts";
+import { parseSize } from "../size.ts";
+import { sourceDateEpoch } from "../source-date-epoch.ts";
+
+interface BuildFlags {
+  readonly output: string;
+  readonly format: DiskFormat;
+  readonly size?: number;
+  readonly rootSize?: number;
+  readonly espSize?: number;
+  readonly filesystem?: string;
+  readonly targetImgref?: string;
+  readonly hostname?: string;
+  readonly rootSshAuthorizedKeys?: string;
+  readonly user?: readonly string[];
+  readonly karg?: readonly string[];
+  readonly allowMissingVerity: boolean;
+  readonly ukiAddon?: readonly string[];
+  readonly enrollKeys?: string;
+  readonly randomUuids: boolean;
+  readonly overwrite: boolean;
+  readonly platform?: string;
+  readonly noCache: boolean;
+  readonly json: boolean;
+}
+
+const sizeFlag = (brief: string) =>
+  ({ kind: "parsed", parse: parseSize, optional: true, brief, placeholder: "N[K|M|G|T]" }) as const;
+
+const buildDiskCommand = buildCommand<BuildFlags, [string], Context>({
+  async func(flags, image) {
+    await perform(this, flags.json, async () => {
+      const [{ buildDisk }, { showDisk }] = await Promise.all([
+        import("../../actions/disk/build-disk.ts"),
+        import("../show/disk.ts"),
+      ]);
+      const report = await buildDisk(image, {
+        output: flags.output,
+        overwrite: flags.overwrite,
+        format: flags.format,
+        size: flags.size,
+        rootSize: flags.rootSize,
+        espSize: flags.espSize,
+        filesystem: flags.filesystem,
+        targetReference: flags.targetImgref,
+        hostname: flags.hostname,
+        rootSshAuthorizedKeys: flags.rootSshAuthorizedKeys,
+        users: (flags.user ?? []).map(parseUser),
+        kernelArguments: flags.karg ?? [],
+        allowMissingVerity: flags.allowMissingVerity,
+        ukiAddons: flags.ukiAddon ?? [],
+        enrollKeys: flags.enrollKeys,
+        randomBytes: flags.randomUuids ? randomBytes : undefined,
+        platform: flags.platform,
+        cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
+        buildTime: sourceDateEpoch(this.env),
+        signal: this.signal,
+        progress: this.progress,
+      });
+      return showDisk(report);
+    });
+  },
+  parameters: {
+    positional: imageArgument,
+    flags: {
+      output: requiredTextFlag("FILE", "Where the disk goes"),
+      format: {
+        kind: "enum",
+        values: ["raw", "qcow2", "vmdk", "vhd", "gce", "raw.zst"],
+        default: "raw",
+        brief: "Format of the file; gce is disk.raw in a tar.gz",
+      },
+      size: sizeFlag("Size of the disk; the root partition takes what is left (default: what is needed, and 1 GiB)"),
+      rootSize: sizeFlag("Size of the root partition"),
+      espSize: sizeFlag("Size of the ESP (default: 1G, or three times what is on it)"),
+      filesystem: textFlag("TYPE", "File system of the root partition: ext4"),
+      targetImgref: textFlag("REF", "Where the host looks for updates: ostree-unverified-image:docker://..."),
+      hostname: textFlag("NAME", "Host name, in the host's /etc"),
+      rootSshAuthorizedKeys: textFlag("FILE", "Public keys that may log in as root"),
+      user: listFlag("NAME[:FILE]", "User to make at the first boot, with public keys that may log in; repeatable"),
+      karg: listFlag("ARG", "Kernel argument, for unsealed images only; repeatable"),
+      allowMissingVerity: switchFlag("Write composefs=?DIGEST, for unsealed images only"),
+      ukiAddon: listFlag("NAME|FILE", "UKI addon of the image, or a file that ends in .addon.efi; repeatable"),
+      enrollKeys: textFlag("DIR", "Put DIR's PK, KEK and db where systemd-boot enrols them in setup mode"),
+      randomUuids: switchFlag("Random identifiers in place of those derived from the image"),
+      overwrite: switchFlag("Replace a file that exists"),
+      platform: platformFlag,
+      noCache: noCacheFlag,
+      json: jsonFlag,
+    },
+    aliases: { o: "output" },
+  },
+  docs: {
+    brief: "Build a bootable disk from an image, without root or loop devices",
+    fullDescription: [
+      "Writes the disk that bootc would install: GPT, an ESP with systemd-boot and the UKI, and ext4 with fs-verity on",
+      "every object of the image. The same image and options give the same bytes.",
+      "",
+      "EXAMPLES",
+      "  sealwright disk build oci:./sealed -o os.raw",
+      "  sealwright disk build oci:./sealed -o os.qcow2 --format qcow2 --size 20G --enroll-keys keys",
+      "  sealwright disk build oci:./sealed -o os.raw --hostname web1 --root-ssh-authorized-keys ~/.ssh/id_ed25519.pub",
+    ].join("\n"),
+  },
+});
+
+function parseUser(text: string): { readonly name: string; readonly authorizedKeys?: string } {
+  const colon = text.indexOf(":");
+  return colon === -1 ? { name: text } : { name: text.slice(0, colon), authorizedKeys: text.slice(colon + 1) };
+}
+
+export const diskRoutes = buildRouteMap<"build", Context>({
+  routes: { build: buildDiskCommand },
+  docs: { brief: "Bootable disks" },
+});
