@@ -21,7 +21,11 @@ export const noCacheFlag = {
 export const imageArgument = {
   kind: "tuple",
   parameters: [
-    { brief: "oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or dir:PATH", parse: text, placeholder: "IMAGE" },
+    {
+      brief: "HOST/NAME[:TAG] in a registry, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or dir:PATH",
+      parse: text,
+      placeholder: "IMAGE",
+    },
   ],
 } as const;
 

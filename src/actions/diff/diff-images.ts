@@ -4,6 +4,7 @@ import { toHex } from "../../lib/bytes/numbers.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import { computeComposefsDigest, parseComposefsFormat } from "../../model/composefs/index.ts";
 import { parseOsRelease } from "../../model/os/index.ts";
+import type { Registries } from "../../model/registry/index.ts";
 import { toCanonicalTree } from "../../model/source/canonical-tree.ts";
 import type { TreeSource } from "../../model/source/tree-source.ts";
 import type { Tree } from "../../model/tree/tree.ts";
@@ -27,6 +28,8 @@ export interface DiffOptions {
   readonly times?: boolean;
   readonly platform?: string | undefined;
   readonly cacheDirectory?: string | undefined;
+  /** Needed for images in registries. */
+  readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
 }

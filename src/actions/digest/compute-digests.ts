@@ -12,6 +12,7 @@ import {
   parseComposefsFormat,
 } from "../../model/composefs/index.ts";
 import { storeFile } from "../../model/host-io/files.ts";
+import type { Registries } from "../../model/registry/index.ts";
 import { type Canonical, toCanonicalTree } from "../../model/source/canonical-tree.ts";
 import { openTreeSource } from "../../model/source/tree-source.ts";
 import type { Tree } from "../../model/tree/tree.ts";
@@ -26,6 +27,8 @@ export interface DigestOptions {
   readonly dumpfile?: string | undefined;
   readonly platform?: string | undefined;
   readonly cacheDirectory?: string | undefined;
+  /** Needed for images in registries. */
+  readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
 }

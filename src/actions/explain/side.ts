@@ -9,6 +9,7 @@ import {
   computeComposefsDigest,
   DEFAULT_COMPOSEFS_FORMAT,
 } from "../../model/composefs/index.ts";
+import type { Registries } from "../../model/registry/index.ts";
 import { type Canonical, toCanonicalTree } from "../../model/source/canonical-tree.ts";
 import { openTreeSource, type TreeSource } from "../../model/source/tree-source.ts";
 import { TreeHistory } from "../../model/tree/history.ts";
@@ -21,6 +22,8 @@ export interface SideOptions {
   readonly plain?: boolean;
   readonly platform?: string | undefined;
   readonly cacheDirectory?: string | undefined;
+  /** Needed for images in registries. */
+  readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
 }
@@ -51,13 +54,14 @@ export type OpenSide = TreeSource & { readonly history?: TreeHistory };
 
 export async function openSide(reference: string, algorithm: VerityAlgorithm, options: SideOptions): Promise<OpenSide> {
   const history = new TreeHistory();
-  const { cacheDirectory, platform, progress, signal } = options;
+  const { cacheDirectory, platform, progress, registries, signal } = options;
   const source = await openTreeSource(reference, {
     algorithms: [algorithm],
     apply: { history, missingParents: "invent" },
     cacheDirectory,
     platform,
     progress,
+    registries,
     signal,
   });
   return source.kind === "image" ? { ...source, history } : source;

@@ -18,11 +18,14 @@ import {
   type OsProblem,
   parseOsRelease,
 } from "../../model/os/index.ts";
+import type { Registries } from "../../model/registry/index.ts";
 import { openTreeSource, type TreeSource } from "../../model/source/tree-source.ts";
 
 export interface InspectOptions {
   readonly platform?: string | undefined;
   readonly cacheDirectory?: string | undefined;
+  /** Needed for images in registries. */
+  readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
 }

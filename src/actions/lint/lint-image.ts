@@ -3,6 +3,7 @@ import { UsageError } from "../../lib/errors.ts";
 import type { Progress } from "../../lib/progress.ts";
 import { hostPlatform } from "../../model/image/host-platform.ts";
 import { findArchitecture } from "../../model/os/index.ts";
+import type { Registries } from "../../model/registry/index.ts";
 import { loadCertificates } from "../../model/signing/load-certificates.ts";
 import { openTreeSource, type SourceOptions } from "../../model/source/tree-source.ts";
 import { isRefusal, LintContext, type UndeclaredParent } from "./context.ts";
@@ -19,6 +20,8 @@ export interface LintOptions {
   readonly now: Date;
   readonly platform?: string | undefined;
   readonly cacheDirectory?: string | undefined;
+  /** Needed for images in registries. */
+  readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
 }

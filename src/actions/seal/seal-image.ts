@@ -8,11 +8,13 @@ import { VerificationError } from "../../lib/errors.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import { computeComposefsDigest, dumpTree } from "../../model/composefs/index.ts";
 import { storeFile } from "../../model/host-io/files.ts";
+import { copyBlobs } from "../../model/image/copy-blobs.ts";
 import type { Image } from "../../model/image/image.ts";
 import { type ImageWriter, openImageWriter } from "../../model/image/image-writer.ts";
 import { openImage } from "../../model/image/open-image.ts";
 import { scanLayers } from "../../model/layer/scan.ts";
 import { checkCommandLine } from "../../model/os/index.ts";
+import type { Registries } from "../../model/registry/index.ts";
 import type { Signer } from "../../model/signing/signer.ts";
 import { type ImageTree, readImage, type SourceOptions } from "../../model/source/tree-source.ts";
 import { applyLayer } from "../../model/tree/apply.ts";
@@ -28,7 +30,7 @@ import type { SealReport } from "./report.ts";
 import { planTopLayer, type TopLayerEntry, toLayer, withContent } from "./top-layer.ts";
 
 export interface SealOptions extends SealSignerOptions {
-  /** `oci:DIR[:TAG]` or `oci-archive:FILE[:TAG]`. */
+  /** `HOST/NAME[:TAG]` in a registry, `oci:DIR[:TAG]` or `oci-archive:FILE[:TAG]`. */
   readonly to: string;
   /** Kernel parameters behind those of the image and the digest. */
   readonly kernelArguments?: readonly string[];
@@ -54,6 +56,8 @@ export interface SealOptions extends SealSignerOptions {
   readonly buildTime?: Date | undefined;
   readonly platform?: string | undefined;
   readonly cacheDirectory?: string | undefined;
+  /** Needed for images in registries. */
+  readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
 }
@@ -74,6 +78,7 @@ export async function sealImage(reference: string, options: SealOptions): Promis
     overwrite = false,
     platform,
     progress = silent,
+    registries,
     signal,
     to,
   } = options;
@@ -81,8 +86,8 @@ export async function sealImage(reference: string, options: SealOptions): Promis
   const [{ algorithm: dumpAlgorithm, name: format }] = formats;
   const algorithms = [...new Set(formats.map(({ algorithm }) => algorithm))];
   await using signer = await openSealSigner(options);
-  await using writer = await openImageWriter(to, { overwrite, ...(signal && { signal }) });
-  const image = await openImage(reference, { ...(platform && { platform }), ...(signal && { signal }) });
+  await using writer = await openImageWriter(to, { overwrite, registries, ...(signal && { signal }) });
+  const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
   const reading: SourceOptions = { ...options, algorithms };
   await using prepared = await prepareSource(image, reading, normalize || normalizeAll);
   const { mended, source } = prepared;
@@ -131,7 +136,7 @@ export async function sealImage(reference: string, options: SealOptions): Promis
   const withUki = withContent(plan, ukiPath(parts), uki);
   const layer = topLayer(dump === undefined ? withUki : withContent(withUki, dumpPath(parts), dump));
   const sealed: Sealed = { layer, below, digests, buildTime: options.buildTime };
-  const manifest = await writeDocuments(writer, image, sealed);
+  const manifest = await writeDocuments(writer, image, sealed, signal);
   progress({ step: "seal.check", text: "reading back what was written" });
   await requireDigests(await writer.read(manifest), reading, digests);
   const { digest: manifestDigest } = await writer.commit(manifest);
@@ -238,12 +243,8 @@ async function computeDigests(source: ImageTree, formats: DigestFormats): Promis
   return digests as unknown as Digests;
 }
 
-async function writeDocuments(writer: ImageWriter, image: Image, sealed: Sealed) {
-  for (const [index, layer] of sealed.below.entries()) {
-    const isAnew = layer.digest !== image.layers[index]?.digest;
-    await (isAnew ? writer.putBlob(layer, layer.open()) : writer.copyBlob(layer));
-  }
-  await writer.putBlob(sealed.layer, sealed.layer.open());
+async function writeDocuments(writer: ImageWriter, image: Image, sealed: Sealed, signal: AbortSignal | undefined) {
+  await copyBlobs(writer, [...sealed.below, sealed.layer], { signal });
   const config = await writer.putBytes(encodeImageConfig(sealedConfig(image, sealed)), image.manifest.config.mediaType);
   const manifestBytes = encodeManifest(sealedManifest(image, config, sealed));
   return { manifestBytes, mediaType: image.manifestMediaType };

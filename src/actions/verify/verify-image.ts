@@ -26,6 +26,7 @@ import {
   requireSealArguments,
   type SealArguments,
 } from "../../model/os/index.ts";
+import type { Registries } from "../../model/registry/index.ts";
 import { requireCertificates } from "../../model/signing/load-certificates.ts";
 import { type ImageTree, readImage } from "../../model/source/tree-source.ts";
 import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
@@ -44,6 +45,8 @@ export interface VerifyOptions {
   /** For the validity of the certificates, which firmware does not look at. */
   readonly now: Date;
   readonly platform?: string | undefined;
+  /** Needed for images in registries. */
+  readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
 }
@@ -89,9 +92,9 @@ export async function verifyImage(reference: string, options: VerifyOptions): Pr
 async function readEverything(
   reference: string,
   algorithm: VerityAlgorithm,
-  { platform, progress, signal }: VerifyOptions,
+  { platform, progress, registries, signal }: VerifyOptions,
 ): Promise<ImageTree> {
-  const image = await openImage(reference, { ...(platform && { platform }), ...(signal && { signal }) });
+  const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
   return await readImage(image, { algorithms: [algorithm], progress, signal });
 }
 

@@ -3,8 +3,9 @@ import type { Context } from "../context.ts";
 import { cacheDirectory } from "../directories.ts";
 import { jsonFlag, noCacheFlag, platformFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
 
-interface Flags {
+interface Flags extends RegistryFlags {
   readonly files: boolean;
   readonly times: boolean;
   readonly limit: number;
@@ -38,6 +39,7 @@ export const diffCommand = buildCommand<Flags, [string, string], Context>({
         times: flags.times,
         platform: flags.platform,
         cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
+        registries: await registriesOf(this, flags),
         signal: this.signal,
         progress: this.progress,
       });
@@ -66,6 +68,7 @@ export const diffCommand = buildCommand<Flags, [string, string], Context>({
       html: textFlag("FILE", "Also write the report as one HTML file"),
       exitCode: switchFlag("Exit with 1 when the trees differ"),
       platform: platformFlag,
+      ...registryFlags,
       noCache: noCacheFlag,
       json: jsonFlag,
     },

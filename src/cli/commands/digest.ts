@@ -4,8 +4,9 @@ import type { Context } from "../context.ts";
 import { cacheDirectory } from "../directories.ts";
 import { imageArgument, jsonFlag, noCacheFlag, platformFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform, type Shown } from "../perform.ts";
+import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
 
-interface Flags {
+interface Flags extends RegistryFlags {
   readonly format?: string;
   readonly plain: boolean;
   readonly dumpfile?: string;
@@ -24,6 +25,7 @@ export const digestCommand = buildCommand<Flags, [string], Context>({
         dumpfile: flags.dumpfile,
         platform: flags.platform,
         cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
+        registries: await registriesOf(this, flags),
         signal: this.signal,
         progress: this.progress,
       });
@@ -40,6 +42,7 @@ export const digestCommand = buildCommand<Flags, [string], Context>({
       plain: switchFlag("Digest of the OCI tree, without the boot transform"),
       dumpfile: textFlag("FILE", "Also write the tree as a composefs dumpfile"),
       platform: platformFlag,
+      ...registryFlags,
       noCache: noCacheFlag,
       json: jsonFlag,
     },

@@ -5,8 +5,9 @@ import type { Context } from "../context.ts";
 import { cacheDirectory } from "../directories.ts";
 import { jsonFlag, noCacheFlag, platformFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform, type Shown } from "../perform.ts";
+import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
 
-interface Flags {
+interface Flags extends RegistryFlags {
   readonly against?: string;
   readonly format?: string;
   readonly plain: boolean;
@@ -24,6 +25,7 @@ export const explainCommand = buildCommand<Flags, [string, string?], Context>({
         plain: flags.plain,
         platform: flags.platform,
         cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
+        registries: await registriesOf(this, flags),
         signal: this.signal,
         progress: this.progress,
       };
@@ -65,6 +67,7 @@ export const explainCommand = buildCommand<Flags, [string, string?], Context>({
       },
       html: textFlag("FILE", "Also write the report as one HTML file"),
       platform: platformFlag,
+      ...registryFlags,
       noCache: noCacheFlag,
       json: jsonFlag,
     },

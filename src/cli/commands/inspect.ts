@@ -3,8 +3,9 @@ import type { Context } from "../context.ts";
 import { cacheDirectory } from "../directories.ts";
 import { imageArgument, jsonFlag, noCacheFlag, platformFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
 
-interface Flags {
+interface Flags extends RegistryFlags {
   readonly platform?: string;
   readonly noCache: boolean;
   readonly json: boolean;
@@ -20,6 +21,7 @@ export const inspectCommand = buildCommand<Flags, [string], Context>({
       const report = await inspectImage(image, {
         platform: flags.platform,
         cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
+        registries: await registriesOf(this, flags),
         signal: this.signal,
         progress: this.progress,
       });
@@ -28,7 +30,7 @@ export const inspectCommand = buildCommand<Flags, [string], Context>({
   },
   parameters: {
     positional: imageArgument,
-    flags: { platform: platformFlag, noCache: noCacheFlag, json: jsonFlag },
+    flags: { platform: platformFlag, ...registryFlags, noCache: noCacheFlag, json: jsonFlag },
   },
   docs: {
     brief: "Show what is in an image, and whether it is sealed or can be",

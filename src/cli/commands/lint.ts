@@ -4,8 +4,9 @@ import type { Context } from "../context.ts";
 import { cacheDirectory } from "../directories.ts";
 import { jsonFlag, listFlag, noCacheFlag, platformFlag, switchFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
 
-interface Flags {
+interface Flags extends RegistryFlags {
   readonly fatalWarnings: boolean;
   readonly skip?: readonly string[];
   readonly list: boolean;
@@ -35,6 +36,7 @@ export const lintCommand = buildCommand<Flags, [string?], Context>({
         platform: flags.platform,
         cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
         now: new Date(),
+        registries: await registriesOf(this, flags),
         signal: this.signal,
         progress: this.progress,
       });
@@ -60,6 +62,7 @@ export const lintCommand = buildCommand<Flags, [string?], Context>({
       noTruncate: switchFlag("Show every path of a finding instead of five"),
       cert: listFlag("FILE", "Also look at the validity of this certificate, PEM or DER; repeatable"),
       platform: platformFlag,
+      ...registryFlags,
       noCache: noCacheFlag,
       json: jsonFlag,
     },

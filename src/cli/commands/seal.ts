@@ -12,9 +12,10 @@ import {
   textFlag,
 } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
 import { sourceDateEpoch } from "../source-date-epoch.ts";
 
-interface Flags {
+interface Flags extends RegistryFlags {
   readonly to: string;
   readonly key?: string;
   readonly cert?: string;
@@ -65,6 +66,7 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
         cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
         buildTime: sourceDateEpoch(this.env),
         now: new Date(),
+        registries: await registriesOf(this, flags),
         signal: this.signal,
         progress: this.progress,
       });
@@ -74,7 +76,10 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
   parameters: {
     positional: imageArgument,
     flags: {
-      to: requiredTextFlag("IMAGE", "Where the sealed image goes: oci:DIR[:TAG] or oci-archive:FILE"),
+      to: requiredTextFlag(
+        "IMAGE",
+        "Where the sealed image goes: HOST/NAME[:TAG] in a registry, oci:DIR[:TAG] or oci-archive:FILE",
+      ),
       key: textFlag("FILE", "Private key of the Secure Boot db, PEM"),
       cert: textFlag("FILE", "Certificate of that key, PEM or DER"),
       ephemeralKeys: switchFlag("Sign with a key made for this run and thrown away (pull-request builds)"),
@@ -97,6 +102,7 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
       allowLooseKeyPermissions: switchFlag("Use a key file that others can read"),
       overwrite: switchFlag("Replace an archive that exists"),
       platform: platformFlag,
+      ...registryFlags,
       noCache: noCacheFlag,
       json: jsonFlag,
     },
@@ -111,6 +117,7 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
       "EXAMPLES",
       "  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt",
       "  sealwright seal oci:./os --to oci-archive:sealed.tar --ephemeral-keys --write-cert pr.crt",
+      "  sealwright seal quay.io/example/os:latest --to quay.io/example/os:sealed --key keys/db.key --cert keys/db.crt",
       '  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt --karg "console=ttyS0"',
     ].join("\n"),
   },

@@ -2,8 +2,9 @@ import { buildCommand } from "@stricli/core";
 import type { Context } from "../context.ts";
 import { imageArgument, jsonFlag, listFlag, platformFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
 
-interface Flags {
+interface Flags extends RegistryFlags {
   readonly cert?: readonly string[];
   readonly format?: string;
   readonly allowMissingVerity: boolean;
@@ -25,6 +26,7 @@ export const verifyCommand = buildCommand<Flags, [string], Context>({
         allowMissingVerity: flags.allowMissingVerity,
         platform: flags.platform,
         now: new Date(),
+        registries: await registriesOf(this, flags),
         signal: this.signal,
         progress: this.progress,
       });
@@ -38,6 +40,7 @@ export const verifyCommand = buildCommand<Flags, [string], Context>({
       format: textFlag("FORMAT", "Format of the digest on the command line (default: the one that matches)"),
       allowMissingVerity: switchFlag("Accept composefs=?DIGEST, which lets the kernel go on without fs-verity"),
       platform: platformFlag,
+      ...registryFlags,
       json: jsonFlag,
     },
   },

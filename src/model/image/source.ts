@@ -97,7 +97,8 @@ export async function completeImage(source: ImageSource, options: ResolveOptions
   };
 }
 
-async function chooseCandidate(source: ImageSource, { platform }: ResolveOptions): Promise<Descriptor> {
+/** What the reference means, when it can mean one thing only. */
+export async function chooseCandidate(source: ImageSource, { platform }: ResolveOptions): Promise<Descriptor> {
   const candidates = await source.candidates();
   const [first, ...others] = candidates;
   if (first === undefined) throw new NotFoundError("image.not-found", `${source.name}: no image in it`);
@@ -117,7 +118,12 @@ function showCandidate(candidate: Descriptor): string {
   return candidate.annotations?.["org.opencontainers.image.ref.name"] ?? `@${candidate.digest}`;
 }
 
-async function resolveIndexes(source: ImageSource, top: Descriptor, options: ResolveOptions): Promise<Descriptor> {
+/** Goes down through indexes to the manifest for a platform. */
+export async function resolveIndexes(
+  source: ImageSource,
+  top: Descriptor,
+  options: ResolveOptions,
+): Promise<Descriptor> {
   const { platform, signal } = options;
   let descriptor = top;
   for (let depth = 0; isIndexMediaType(descriptor.mediaType); depth++) {
@@ -166,7 +172,8 @@ function platformNotFound(name: string, wanted: Platform, offered: readonly Plat
   );
 }
 
-async function loadManifest(source: ImageSource, descriptor: Descriptor): Promise<Uint8Array> {
+/** Reads a manifest or an index and checks its digest. */
+export async function loadManifest(source: ImageSource, descriptor: Descriptor): Promise<Uint8Array> {
   const what = `${source.name}: ${isIndexMediaType(descriptor.mediaType) ? "image index" : "manifest"}`;
   return await loadBlob(await source.blob(descriptor, what), what, MAX_MANIFEST_SIZE, "oci.manifest.malformed");
 }

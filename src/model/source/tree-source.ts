@@ -14,6 +14,7 @@ import { readContents } from "../layer/contents.ts";
 import { digestFiles } from "../layer/digest-files.ts";
 import type { LayerRecord } from "../layer/entry.ts";
 import { type ScanOptions, scanLayers } from "../layer/scan.ts";
+import type { Registries } from "../registry/index.ts";
 import { type ApplyOptions, treeFromLayers } from "../tree/apply.ts";
 import { readDirectory } from "../tree/from-directory.ts";
 import type { Content, Tree } from "../tree/tree.ts";
@@ -22,6 +23,8 @@ export interface SourceOptions {
   /** fs-verity digests to compute of every file. */
   readonly algorithms: readonly VerityAlgorithm[];
   readonly platform?: string | undefined;
+  /** Needed for an image in a registry. */
+  readonly registries?: Registries | undefined;
   /** Where what layers say is kept; without it every layer is read. */
   readonly cacheDirectory?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -62,12 +65,12 @@ const MAX_FILE_SIZE = 1 << 30;
 
 /** Opens what a reference names and reads it into a tree. */
 export async function openTreeSource(name: string, options: SourceOptions): Promise<TreeSource> {
-  const { platform, signal } = options;
+  const { platform, registries, signal } = options;
   const reference = parseReference(name);
   if (reference.transport === "dump") return await openDump(name, reference.path);
   if (reference.transport === "erofs") return await openErofsFile(name, reference.path);
   if (reference.transport === "dir") return await openDirectory(name, reference.path, options);
-  return await readImage(await openImage(name, defined({ platform, signal })), options);
+  return await readImage(await openImage(name, defined({ platform, registries, signal })), options);
 }
 
 /** Reads an open image into a tree. Closing the source closes the image. */
