@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
 import { completionCommand } from "./commands/completion.ts";
 import { copyCommand } from "./commands/copy.ts";
+import { copyCommand } from "./commands/copy.ts";
 import { diffCommand } from "./commands/diff.ts";
 import { digestCommand } from "./commands/digest.ts";
 import { diskRoutes } from "./commands/disk.ts";
@@ -27,6 +28,7 @@ const root = buildRouteMap<string, Context>({
     inspect: inspectCommand,
     lint: lintCommand,
     diff: diffCommand,
+    copy: copyCommand,
     copy: copyCommand,
     erofs: erofsRoutes,
     uki: ukiRoutes,
