@@ -26,4 +26,4 @@ export {
 export type { ErofsSuperblock } from "./read-superblock.ts";
 export { type ComposefsVersion, type LayoutRules, layoutRules } from "./rules.ts";
 export { emitErofs, encodeErofs } from "./write.ts";
-export { compareByFullName, type Xattr, XattrPool } from "./xattr.ts";
+export { compareByFullName, type ValueForm, type Xattr, XattrPool } from "./xattr.ts";

@@ -29,7 +29,7 @@ import {
 } from "./layout.ts";
 import type { ErofsPlan } from "./plan.ts";
 import { Sink } from "./sink.ts";
-import type { Xattr } from "./xattr.ts";
+import { putValue, type Xattr } from "./xattr.ts";
 
 /** Bytes that are laid out before they are handed on. */
 const WINDOW_SIZE = 1 << 18;
@@ -201,13 +201,14 @@ function putXattrs(plan: ErofsPlan, { xattrs }: ErofsInode, into: Buffer, at: nu
   }
 }
 
-function putXattr({ name, value }: Xattr, into: Buffer, at: number): void {
-  const { suffix } = name;
+function putXattr(xattr: Xattr, into: Buffer, at: number): void {
+  const { suffix, index } = xattr.name;
   into[at + XATTR_ENTRY.nameLength[0]] = suffix.length;
-  into[at + XATTR_ENTRY.nameIndex[0]] = name.index;
-  into.writeUInt16LE(value.length, at + XATTR_ENTRY.valueSize[0]);
+  into[at + XATTR_ENTRY.nameIndex[0]] = index;
+  into[at + XATTR_ENTRY.valueSize[0]] = xattr.valueSize & 0xff;
+  into[at + XATTR_ENTRY.valueSize[0] + 1] = xattr.valueSize >> 8;
   into.write(suffix, at + XATTR_ENTRY_SIZE, "latin1");
-  into.write(value, at + XATTR_ENTRY_SIZE + suffix.length, "latin1");
+  putValue(xattr, into, at + XATTR_ENTRY_SIZE + suffix.length);
 }
 
 function putBlocks(plan: ErofsPlan, inode: ErofsInode, sink: Sink): void {

@@ -23,10 +23,24 @@ export interface XattrName {
   readonly isAcl: boolean;
 }
 
+/**
+ * How values are written that all say the same about something shorter, such as a digest: an image has hundreds of
+ * thousands of them, and as strings they cost more than all the rest.
+ */
+export interface ValueForm {
+  /** Bytes of every value. */
+  readonly size: number;
+  /** Writes the value; those of two sources are in the order of the sources. */
+  put(source: Uint8Array, into: Uint8Array, at: number): void;
+}
+
 /** One name and value of an image. Equal ones are one object: that is how sharing is found. */
 export interface Xattr {
   readonly name: XattrName;
-  readonly value: ByteString;
+  /** The value, or with a form what the form makes it of. */
+  readonly value: ByteString | Uint8Array;
+  readonly form: ValueForm | undefined;
+  readonly valueSize: number;
   /** Bytes of the entry with its padding. */
   readonly size: number;
   /** How many list entries have it, and its place in the shared table; both set when the image is planned. */
@@ -56,9 +70,9 @@ export class XattrPool {
     return added;
   }
 
-  /** An entry of a name and value that nobody else asks for: the caller keeps equal ones together. */
-  unique(full: ByteString, value: ByteString): Xattr {
-    return makeXattr(this.#name(full).name, value);
+  /** An entry whose value has a form; the caller keeps equal ones together. */
+  formed(full: ByteString, source: Uint8Array, form: ValueForm): Xattr {
+    return makeXattr(this.#name(full).name, source, form);
   }
 
   #name(full: ByteString): { readonly name: XattrName; readonly values: Map<ByteString, Xattr> } {
@@ -71,16 +85,23 @@ export class XattrPool {
   }
 }
 
-function makeXattr(name: XattrName, value: ByteString): Xattr {
-  if (value.length > VALUE_MAX) {
+function makeXattr(name: XattrName, value: ByteString | Uint8Array, form?: ValueForm): Xattr {
+  const valueSize = form === undefined ? value.length : form.size;
+  if (valueSize > VALUE_MAX) {
     throw new FormatError("erofs.xattr.value-size", {
       what: `value of xattr "${showByteString(name.full)}"`,
       expected: `at most ${VALUE_MAX} bytes`,
-      found: String(value.length),
+      found: String(valueSize),
     });
   }
-  const size = (XATTR_ENTRY_SIZE + name.suffix.length + value.length + 3) & ~3;
-  return { name, value, size, uses: 0, sharedOffset: 0 };
+  const size = (XATTR_ENTRY_SIZE + name.suffix.length + valueSize + 3) & ~3;
+  return { name, value, form, valueSize, size, uses: 0, sharedOffset: 0 };
+}
+
+/** Writes the value of an xattr. */
+export function putValue({ value, form }: Xattr, into: Buffer, at: number): void {
+  if (typeof value === "string") into.write(value, at, "latin1");
+  else form?.put(value, into, at);
 }
 
 function splitXattrName(full: ByteString, lustrePrefix: boolean): XattrName {
@@ -99,18 +120,29 @@ function splitXattrName(full: ByteString, lustrePrefix: boolean): XattrName {
   return { full, index, suffix, filterBit, isAcl: ACL_INDEXES.includes(index) };
 }
 
-function compareValues(a: ByteString, b: ByteString): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+function compareValues(a: Xattr, b: Xattr): number {
+  if (a.form === b.form && typeof a.value !== "string" && typeof b.value !== "string") {
+    return Buffer.compare(a.value, b.value);
+  }
+  const [left, right] = [textOf(a), textOf(b)];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function textOf(xattr: Xattr): string {
+  if (typeof xattr.value === "string") return xattr.value;
+  const value = Buffer.alloc(xattr.valueSize);
+  putValue(xattr, value, 0);
+  return value.toString("latin1");
 }
 
 /** Order of V0 and V1: full name, then length of the value, then the value. */
 export function compareByFullName(a: Xattr, b: Xattr): number {
   if (a.name !== b.name) return a.name.full < b.name.full ? -1 : 1;
-  return a.value.length - b.value.length || compareValues(a.value, b.value);
+  return a.valueSize - b.valueSize || compareValues(a, b);
 }
 
 /** Order of V2's shared table: prefix, rest of the name, value. */
 export function compareByStoredName(a: Xattr, b: Xattr): number {
   if (a.name !== b.name) return a.name.index - b.name.index || (a.name.suffix < b.name.suffix ? -1 : 1);
-  return compareValues(a.value, b.value);
+  return compareValues(a, b);
 }

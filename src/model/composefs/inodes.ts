@@ -9,6 +9,7 @@ import {
   type ErofsInode,
   layoutRules,
   MODE_TYPE,
+  type ValueForm,
   type Xattr,
   XattrPool,
 } from "../../formats/erofs/index.ts";
@@ -17,6 +18,7 @@ import { type ByteString, compareByteStrings, showByteString } from "../../lib/b
 import { FormatError, PolicyError } from "../../lib/errors.ts";
 import type { Tree, TreeNode } from "../tree/tree.ts";
 import { type Content, type Directory, isWhiteout, type Leaf, type Metadata, sortedEntries } from "../tree/tree.ts";
+import { DigestMap } from "./digest-map.ts";
 import type { ComposefsFormat } from "./format.ts";
 import * as overlay from "./overlay.ts";
 
@@ -62,15 +64,17 @@ class InodeList {
   readonly #stubs: boolean;
   readonly #leaves = new Map<Leaf, ErofsInode>();
   readonly #own = new Map<ErofsInode, readonly ErofsInode[]>();
-  readonly #objects = new Map<ByteString, readonly [metacopy: Xattr, redirect: Xattr]>();
-  readonly #objectValues: overlay.ObjectValues;
+  readonly #objects = new DigestMap<readonly [metacopy: Xattr, redirect: Xattr]>();
+  readonly #metacopy: ValueForm;
+  readonly #redirectTo: ValueForm;
   readonly #xattrLists = new Map<Metadata["xattrs"], readonly Xattr[]>();
 
   constructor(tree: Tree, format: ComposefsFormat) {
     this.#format = format;
     this.#root = tree.root;
     this.#stubs = format.version < 2;
-    this.#objectValues = new overlay.ObjectValues(format.algorithm);
+    this.#metacopy = overlay.metacopyForm(format.algorithm);
+    this.#redirectTo = overlay.redirectForm(format.algorithm);
     this.#pool = new XattrPool({ lustrePrefix: layoutRules(format.version).lustrePrefix });
   }
 
@@ -221,12 +225,13 @@ class InodeList {
 
   /** Metacopy and redirect; equal digests share them. */
   #object(digest: Uint8Array): readonly [Xattr, Xattr] {
-    const metacopy = this.#objectValues.metacopy(digest);
-    let known = this.#objects.get(metacopy);
+    let known = this.#objects.get(digest);
     if (known === undefined) {
-      const redirect = this.#objectValues.redirect(digest);
-      known = [this.#pool.unique(overlay.METACOPY, metacopy), this.#pool.unique(overlay.REDIRECT, redirect)];
-      this.#objects.set(metacopy, known);
+      known = [
+        this.#pool.formed(overlay.METACOPY, digest, this.#metacopy),
+        this.#pool.formed(overlay.REDIRECT, digest, this.#redirectTo),
+      ];
+      this.#objects.add(digest, known);
     }
     return known;
   }

@@ -6,6 +6,7 @@
  *   "Nesting overlayfs mounts", "Whiteouts and opaque directories"
  * @see composefs specification, section 6.7
  */
+import type { ValueForm } from "../../formats/erofs/index.ts";
 import { VERITY_ALGORITHMS, type VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import type { ByteString } from "../../lib/bytes/byte-string.ts";
 
@@ -61,38 +62,43 @@ export function unescapeXattrName(name: ByteString): ByteString | undefined {
 /** Length of the metacopy value's own header: version 0, total length, flags 0, algorithm. */
 const METACOPY_HEADER = 4;
 
-/** Writes the values of the two attributes through which a file with a given digest is found. */
-export class ObjectValues {
-  readonly #metacopy: Buffer;
-  readonly #redirect: Buffer;
-
-  constructor(algorithm: VerityAlgorithm) {
-    const { id, digestSize } = VERITY_ALGORITHMS[algorithm];
-    this.#metacopy = Buffer.alloc(METACOPY_HEADER + digestSize);
-    this.#metacopy.set([0, METACOPY_HEADER + digestSize, 0, id]);
-    this.#redirect = Buffer.alloc("//".length + 2 * digestSize, "/");
-  }
-
-  /** struct ovl_metacopy (fs/overlayfs/overlayfs.h). */
-  metacopy(digest: Uint8Array): ByteString {
-    this.#metacopy.set(digest, METACOPY_HEADER);
-    return bytes(this.#metacopy.toString("latin1"));
-  }
-
-  /** `/` and the object path. */
-  redirect(digest: Uint8Array): ByteString {
-    let at = 1;
-    for (const byte of digest) {
-      this.#redirect[at] = HEX_DIGITS.charCodeAt(byte >> 4);
-      this.#redirect[at + 1] = HEX_DIGITS.charCodeAt(byte & 0xf);
-      // The first byte names the directory.
-      at += at === 1 ? 3 : 2;
-    }
-    return bytes(this.#redirect.toString("latin1"));
-  }
+/** struct ovl_metacopy (fs/overlayfs/overlayfs.h), made of a digest. */
+export function metacopyForm(algorithm: VerityAlgorithm): ValueForm {
+  const { id, digestSize } = VERITY_ALGORITHMS[algorithm];
+  const size = METACOPY_HEADER + digestSize;
+  return {
+    size,
+    put(digest, into, at) {
+      into[at] = 0;
+      into[at + 1] = size;
+      into[at + 2] = 0;
+      into[at + 3] = id;
+      into.set(digest, at + METACOPY_HEADER);
+    },
+  };
 }
 
-const HEX_DIGITS = "0123456789abcdef";
+/** `/` and the object path, made of a digest. */
+export function redirectForm(algorithm: VerityAlgorithm): ValueForm {
+  const { digestSize } = VERITY_ALGORITHMS[algorithm];
+  return {
+    size: "//".length + 2 * digestSize,
+    put(digest, into, at) {
+      into[at] = SLASH;
+      putHex(digest[0] as number, into, at + 1);
+      into[at + 3] = SLASH; // the first byte names the directory
+      for (let index = 1; index < digestSize; index++) putHex(digest[index] as number, into, at + 2 + 2 * index);
+    },
+  };
+}
+
+const SLASH = 0x2f;
+const HEX_DIGITS = Buffer.from("0123456789abcdef");
+
+function putHex(byte: number, into: Uint8Array, at: number): void {
+  into[at] = HEX_DIGITS[byte >> 4] as number;
+  into[at + 1] = HEX_DIGITS[byte & 0xf] as number;
+}
 
 /** @returns undefined when it is no metacopy value with a digest */
 export function parseMetacopy(
@@ -101,7 +107,10 @@ export function parseMetacopy(
   for (const algorithm of Object.keys(VERITY_ALGORITHMS) as VerityAlgorithm[]) {
     const digest = Buffer.from(value.slice(METACOPY_HEADER), "latin1");
     if (digest.length !== VERITY_ALGORITHMS[algorithm].digestSize) continue;
-    if (value === new ObjectValues(algorithm).metacopy(digest)) return { algorithm, digest };
+    const form = metacopyForm(algorithm);
+    const written = Buffer.alloc(form.size);
+    form.put(digest, written, 0);
+    if (value === written.toString("latin1")) return { algorithm, digest };
   }
   return undefined;
 }
