@@ -6,7 +6,7 @@
  * then sets the size of the data and the flag.
  */
 import { randomBytes } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { generateKeys } from "../../src/actions/keys/generate-keys.ts";
 import { signPe } from "../../src/formats/authenticode/index.ts";
@@ -301,6 +301,6 @@ export function placeOf(disk: string, path: string, at: number): number {
 }
 
 export function copyDisk(disk: SealedDisk, to: string): string {
-  copyFileSync(disk.path, to);
+  run("cp", ["--sparse=always", disk.path, to]);
   return to;
 }

@@ -6,6 +6,7 @@ import { FormatError, PolicyError, VerificationError } from "../../lib/errors.ts
 import { treeFromErofs } from "../../model/composefs/index.ts";
 import { checkFile, checkRange, type RootVolume } from "../../model/disk/check-merkle.ts";
 import type { Directory, Tree } from "../../model/tree/tree.ts";
+import { countOf } from "../../model/verdict/describe.ts";
 import { describeFault } from "./faults.ts";
 import { inFile } from "./in-file.ts";
 import type { ProvedRepository } from "./repository.ts";
@@ -53,7 +54,7 @@ export async function verifyImages(
       await verdict.check(
         "image",
         () => inFile(`images/${argument.digestHex}`, () => collectUses(tree.tree, uses)),
-        (files) => `${files} files of it have their contents in objects`,
+        (files) => `${countOf(files, "file")} of it with contents in objects`,
       );
     }
   }

@@ -6,6 +6,7 @@ import type { FileCheck, RootVolume, Unreadable } from "../../model/disk/check-m
 import { type CheckOptions, checkObjects } from "../../model/disk/check-objects.ts";
 import type { Disk } from "../../model/disk/open-disk.ts";
 import { readRootFile, type StoredObject } from "../../model/disk/stored-repository.ts";
+import { countOf } from "../../model/verdict/describe.ts";
 import { describeFault } from "./faults.ts";
 import type { ObjectUse, ProvedImages } from "./images.ts";
 import { inFile } from "./in-file.ts";
@@ -131,14 +132,12 @@ function judge(object: StoredObject, check: FileCheck | Unreadable, use: ObjectU
       ...(offset === undefined ? {} : { offset }),
     });
   }
-  if (stored !== undefined) {
-    return fault(`disk.object.${stored}`, describeFault(stored, faultAt), { ...(faultAt && { offset: faultAt }) });
-  }
-  if (firstDifference !== undefined) {
-    const message = `${describeFault("tree-differs", undefined)}: its leaf for byte ${firstDifference} of the file differs`;
-    return fault("disk.object.tree-differs", message, { offset: firstDifference });
-  }
-  return undefined;
+  if (stored === undefined) return undefined;
+  const covers = firstDifference === undefined ? "" : `, in the leaf of the block at byte ${firstDifference}`;
+  return fault(`disk.object.${stored}`, `${describeFault(stored, faultAt)}${covers}`, {
+    ...(faultAt === undefined ? {} : { offset: faultAt }),
+    ...(firstDifference === undefined ? {} : { block: firstDifference }),
+  });
 }
 
 function report(verdict: DiskVerdictBuilder, faults: Fault[]): void {
@@ -153,7 +152,7 @@ function report(verdict: DiskVerdictBuilder, faults: Fault[]): void {
 function describe(objects: readonly StoredObject[], { uses }: ProvedImages): string {
   const size = objects.reduce((sum, { inode }) => sum + inode.size, 0);
   const names = [...uses.values()].reduce((sum, { count }) => sum + count, 0);
-  return `${objects.length} objects, ${showSize(size)}, digests and Merkle trees recomputed; they back ${names} files`;
+  return `${countOf(objects.length, "object")}, ${showSize(size)}, digests and Merkle trees recomputed; they back ${countOf(names, "file")}`;
 }
 
 /** Garbage collection would remove them; nothing boots from them. */
@@ -169,6 +168,6 @@ function warnOfUnreferenced(
   const [first] = unreferenced;
   if (first === undefined) return;
   const size = unreferenced.reduce((sum, { inode }) => sum + inode.size, 0);
-  const message = `${unreferenced.length} objects (${showSize(size)}) that nothing refers to, ${objectPath(first.hex)} first`;
+  const message = `${countOf(unreferenced.length, "object")} (${showSize(size)}) that nothing refers to, ${objectPath(first.hex)} first`;
   verdict.warn("objects", { code: "disk.object.unreferenced", message });
 }

@@ -4,6 +4,7 @@ import { FormatError, PolicyError, VerificationError } from "../../lib/errors.ts
 import { checkFile, checkRange, type RootVolume } from "../../model/disk/check-merkle.ts";
 import { META_SIZE_MAX, parseMeta, type RepositoryMeta } from "../../model/disk/meta.ts";
 import { readRepository, readRootFile, type StoredRepository } from "../../model/disk/stored-repository.ts";
+import { countOf } from "../../model/verdict/describe.ts";
 import { describeFault } from "./faults.ts";
 import type { DiskVerdictBuilder } from "./verdict.ts";
 
@@ -33,7 +34,7 @@ function requireMeta(root: RootVolume, { meta }: StoredRepository): RepositoryMe
       hint: "tune2fs -O verity",
     });
   }
-  const parsed = parseMeta(readRootFile(volume, meta, "meta.json", META_SIZE_MAX));
+  const bytes = readRootFile(volume, meta, "meta.json", META_SIZE_MAX);
   if (!meta.isVerity) {
     throw new PolicyError(
       "disk.meta.verity-missing",
@@ -47,7 +48,7 @@ function requireMeta(root: RootVolume, { meta }: StoredRepository): RepositoryMe
   if (fault !== undefined) {
     throw new VerificationError(`disk.meta.${fault}`, `meta.json: ${describeFault(fault, faultAt)}`);
   }
-  return parsed;
+  return parseMeta(bytes);
 }
 
 /** Nothing names the digest of `meta.json`: its hash is whichever it was made with. */
@@ -63,7 +64,12 @@ function storedAlgorithm(descriptor: Uint8Array): VerityAlgorithm {
 }
 
 function describeRepository({ images, objects, refs, streams }: StoredRepository): string {
-  return `${objects.size} objects, ${images.size} images, ${streams.size} streams, ${refs.length} references`;
+  return [
+    countOf(objects.size, "object"),
+    countOf(images.size, "image"),
+    countOf(streams.size, "stream"),
+    countOf(refs.length, "reference"),
+  ].join(", ");
 }
 
 function describeMeta({ algorithm, defaultFormat }: RepositoryMeta): string {

@@ -3,6 +3,7 @@ import { byteString } from "../../lib/bytes/byte-string.ts";
 import { VerificationError } from "../../lib/errors.ts";
 import { readDeployments, type StoredDeployment } from "../../model/disk/deployments.ts";
 import { ROOT } from "../../model/disk/layout.ts";
+import { countOf } from "../../model/verdict/describe.ts";
 import type { ProvedUki } from "./ukis.ts";
 import type { DiskVerdictBuilder } from "./verdict.ts";
 
@@ -15,7 +16,7 @@ export async function verifyState(
   const stored = await verdict.check(
     "state",
     () => listDeployments(volume),
-    (found) => `${found.length} deployments`,
+    (found) => countOf(found.length, "deployment"),
   );
   if (stored === undefined) return;
   const booted = new Set(ukis.flatMap(({ arguments: given }) => given.map(({ digestHex }) => digestHex)));

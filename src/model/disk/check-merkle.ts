@@ -112,12 +112,15 @@ export function checkFile(
 ): FileCheck {
   const { levels, rootHash } = buildMerkleTree(Buffer.concat(ranges.map(({ parents }) => parents)), algorithm);
   const descriptor = encodeDescriptor(inode.size, rootHash, algorithm);
+  const digest = hash(algorithm, descriptor, "buffer");
   const differing = ranges.find(({ firstDifference: at }) => at !== undefined)?.firstDifference;
-  return {
-    digest: hash(algorithm, descriptor, "buffer"),
-    ...(differing === undefined ? {} : { firstDifference: differing }),
-    ...findFault(volume, inode, descriptor, levels),
-  };
+  const fault = findFault(volume, inode, descriptor, levels);
+  if (differing === undefined) return { digest, ...fault };
+  const check = { digest, firstDifference: differing, ...fault };
+  // With the descriptor that the contents give, it is not they that do not fit the leaves.
+  if (fault.fault !== undefined && fault.fault !== "padding-not-zero") return check;
+  const leaf = (differing / VERITY_BLOCK_SIZE) * VERITY_ALGORITHMS[algorithm].digestSize;
+  return { ...check, fault: "tree-differs", faultAt: (leavesOffset(volume, inode, algorithm) ?? 0) + leaf };
 }
 
 function findFault(

@@ -15,3 +15,6 @@ export function describeSigner(evidence: PeEvidence): string {
   const digest = `Authenticode ${toHex(evidence.digest).slice(0, 16)}...`;
   return evidence.by === "certificate" ? `signed by ${evidence.signer.subject}, ${digest}` : digest;
 }
+
+/** `1 object`, `2 objects`. */
+export const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
