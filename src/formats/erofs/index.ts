@@ -16,14 +16,11 @@
 export type { ErofsContent, ErofsInode } from "./inode.ts";
 export { MODE_TYPE, MODE_TYPE_MASK } from "./layout.ts";
 export { type ErofsPlan, planErofs } from "./plan.ts";
-export {
-  type DirectoryEntry,
-  ErofsImage,
-  openErofs,
-  type StoredInode,
-  type StoredXattr,
-} from "./read.ts";
+export { ErofsImage, openErofs } from "./read.ts";
+export type { DirectoryEntry } from "./read-directory.ts";
+export type { StoredInode } from "./read-inode.ts";
 export type { ErofsSuperblock } from "./read-superblock.ts";
+export type { StoredXattr } from "./read-xattr.ts";
 export { type ComposefsVersion, type LayoutRules, layoutRules } from "./rules.ts";
 export { emitErofs, encodeErofs } from "./write.ts";
 export { compareByFullName, type ValueForm, type Xattr, XattrPool } from "./xattr.ts";
