@@ -1,6 +1,7 @@
 /** What is fuzzed: each parser with valid inputs to start from. A parser that is new comes in here. */
 import { readFileSync } from "node:fs";
 import { listSignatures, verifyPe } from "../../src/formats/authenticode/index.ts";
+import { parseBootEntry, parseEntryName, parseLoaderConf } from "../../src/formats/bls/index.ts";
 import { parseSignedData } from "../../src/formats/cms/index.ts";
 import { listInitramfs } from "../../src/formats/cpio/index.ts";
 import { parseDpkgStatus } from "../../src/formats/dpkg/index.ts";
@@ -32,6 +33,7 @@ import { parsePe, readCertificateTable, requireLoadable } from "../../src/format
 import { openQcow2 } from "../../src/formats/qcow2/index.ts";
 import { parseRpmdb } from "../../src/formats/rpmdb/index.ts";
 import { SelinuxPolicy } from "../../src/formats/selinux/index.ts";
+import { parseSplitStream, readSplitStream } from "../../src/formats/splitstream/index.ts";
 import { TarStream } from "../../src/formats/tar/index.ts";
 import {
   findComposefsArguments,
@@ -214,6 +216,22 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
     run: (bytes) => void parseDpkgStatus(bytes),
   },
   { name: "rpmdb", corpus: () => texts("SQLite format 3\0", "RpmP\0\0\0\0"), run: (bytes) => void parseRpmdb(bytes) },
+  {
+    name: "boot-entries",
+    corpus: () => texts("title A\nversion 1\nlinux /vmlinuz\noptions a b\ninitrd /i\n", "timeout 3\ndefault a*\n"),
+    run(bytes) {
+      refusalsOnly(() => parseBootEntry(bytes, "a+3-1.conf"));
+      refusalsOnly(() => parseLoaderConf(bytes));
+      refusalsOnly(() => parseEntryName(`${text(bytes)}.efi`, ".efi"));
+    },
+  },
+  {
+    name: "splitstream",
+    corpus: () => vectorsIn("composefs/stream", ".splitstream"),
+    run(bytes) {
+      for (const _ of readSplitStream(parseSplitStream(bytes))) continue;
+    },
+  },
   { name: "gpt", corpus: () => [gptDisk()], run: (bytes) => void parseGpt(memorySource(bytes)) },
   { name: "fat", corpus: () => [fatImage()], run: walkFat },
   { name: "ext4", corpus: () => [ext4Image()], run: walkExt4 },
