@@ -1,8 +1,10 @@
 /** Builds the disk of an image: everything bootc would install, written from the layers to one file. */
 import { computeFsverityDigest } from "../../formats/fsverity/index.ts";
 import { partitionOffset, partitionSize } from "../../formats/gpt/index.ts";
+import { parseReference } from "../../formats/oci/index.ts";
 import { alignUp, showSize, toHex } from "../../lib/bytes/numbers.ts";
 import { PolicyError, UnsupportedError, UsageError, VerificationError } from "../../lib/errors.ts";
+import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
 import { silent } from "../../lib/progress.ts";
 import {
   COMPOSEFS_FORMATS,
@@ -14,6 +16,7 @@ import type { DiskContent } from "../../model/disk/content.ts";
 import { derivedIdentity, type IdentitySource } from "../../model/disk/identity.ts";
 import { openImage } from "../../model/image/open-image.ts";
 import { openVerityPool } from "../../model/layer/verity-pool.ts";
+import type { OsProblem } from "../../model/os/index.ts";
 import { encodeMeta, LayerStream, memoryObject, RepositoryBuilder } from "../../model/repository/index.ts";
 import { type ImageTree, readImage } from "../../model/source/tree-source.ts";
 import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
@@ -51,8 +54,9 @@ export async function buildDisk(reference: string, options: DiskOptions): Promis
   const keys = options.enrollKeys === undefined ? new Map() : await loadEnrolmentKeys(options.enrollKeys);
 
   const streams: LayerStream[] = [];
-  await using source = await readSource(reference, options, streams);
-  const { image, records } = { image: source.image, records: source.layers };
+  await using pool = openVerityPool();
+  await using source = await readSource(reference, options, pool, streams);
+  const { image, layers: records } = source;
   const parts = await findBootParts(source, addons.names);
   refuseKernelArguments(parts, options);
   const etcFiles = await customize(source.tree, options);
@@ -83,7 +87,7 @@ export async function buildDisk(reference: string, options: DiskOptions): Promis
   const entry = makeEntry(espInput, "primary");
   const espFiles = listEspFiles(espInput, entry);
   const origin = encodeOrigin({
-    reference: options.targetReference ?? `ostree-unverified-image:${reference}`,
+    reference: updateReference(reference, image.manifestDigest, options),
     bootType: parts.type,
     bootDigest: parts.bootDigest,
     manifestDigest: image.manifestDigest,
@@ -109,7 +113,6 @@ export async function buildDisk(reference: string, options: DiskOptions): Promis
     sizeUnit: SIZE_UNITS[options.format ?? "raw"],
   });
 
-  await using pool = openVerityPool();
   const written = await writeDisk(plan, { ...options, layers: image.layers, algorithm: ALGORITHM, pool });
   return report(source, {
     options,
@@ -138,8 +141,13 @@ function requireWholeUnits({ format = "raw", size }: DiskOptions): void {
   );
 }
 
-async function readSource(reference: string, options: DiskOptions, streams: LayerStream[]): Promise<ImageTree> {
-  const { cacheDirectory, platform, progress, signal } = options;
+async function readSource(
+  reference: string,
+  options: DiskOptions,
+  pool: WorkerPool,
+  streams: LayerStream[],
+): Promise<ImageTree> {
+  const { cacheDirectory, platform, progress, registries, signal } = options;
   if (/^(?:dir|dump|erofs):/.test(reference)) {
     throw new UsageError(
       "disk.source-not-image",
@@ -149,10 +157,11 @@ async function readSource(reference: string, options: DiskOptions, streams: Laye
       },
     );
   }
-  const image = await openImage(reference, { ...(platform && { platform }), ...(signal && { signal }) });
+  const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
   return await readImage(image, {
     algorithms: [ALGORITHM],
     cacheDirectory,
+    pool,
     progress,
     signal,
     tap: ({ index }) => (streams[index] = new LayerStream(ALGORITHM)),
@@ -178,6 +187,15 @@ function refuseKernelArguments(parts: BootParts, { allowMissingVerity, kernelArg
     });
   }
 }
+
+/** An image that is not in a registry has no name that means anything to a host, and the same image is the same disk. */
+function updateReference(reference: string, manifestDigest: string, { targetReference }: DiskOptions): string {
+  if (targetReference !== undefined) return targetReference;
+  const name = isInRegistry(reference) ? reference.replace(/^docker:\/\//, "") : `localhost/image@${manifestDigest}`;
+  return `ostree-unverified-image:docker://${name}`;
+}
+
+const isInRegistry = (reference: string): boolean => parseReference(reference).transport === "docker";
 
 interface Deployment {
   readonly erofs: Uint8Array;
@@ -235,6 +253,15 @@ function defaultEspSize(sizes: readonly number[]): number {
   return Math.max(ESP_SIZE_MIN, alignUp(DEPLOYMENTS_ON_ESP * files + ESP_SLACK, 1 << 20));
 }
 
+const hasUpdateReference = (reference: string, { targetReference }: DiskOptions): boolean =>
+  targetReference !== undefined || isInRegistry(reference);
+
+const NO_UPDATES: OsProblem = {
+  code: "disk.update-reference",
+  message: "the image is not from a registry: the host does not know where to look for updates",
+  hint: "name a place with --target-imgref ostree-unverified-image:docker://HOST/NAME:TAG",
+};
+
 interface Built {
   readonly options: DiskOptions;
   readonly plan: DiskPlan;
@@ -270,6 +297,6 @@ function report({ image, name }: ImageTree, built: Built): DiskReport {
     objects: { count: objects.length, size: objects.reduce((sum, { size }) => sum + size, 0) },
     esp: { freeSize: plan.esp.freeSize },
     root: { freeSize: plan.root.freeSize, freeInodes: plan.root.freeInodes },
-    warnings: parts.warnings,
+    warnings: [...parts.warnings, ...(hasUpdateReference(name, options) ? [] : [NO_UPDATES])],
   };
 }

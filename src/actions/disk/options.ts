@@ -1,4 +1,5 @@
 import type { Progress } from "../../lib/progress.ts";
+import type { Registries } from "../../model/registry/index.ts";
 
 export interface DiskOptions {
   /** The file to write. */
@@ -29,6 +30,8 @@ export interface DiskOptions {
   /** Random bytes for identifiers that are derived from the image otherwise. */
   readonly randomBytes?: ((size: number) => Uint8Array) | undefined;
   readonly platform?: string | undefined;
+  /** Needed for an image in a registry. */
+  readonly registries?: Registries | undefined;
   /** SOURCE_DATE_EPOCH; otherwise the image's own time. */
   readonly buildTime?: Date | undefined;
   readonly cacheDirectory?: string | undefined;

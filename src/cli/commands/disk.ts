@@ -4,6 +4,7 @@ import type { DiskFormat } from "../../actions/disk/options.ts";
 import type { Context } from "../context.ts";
 import { cacheDirectory } from "../directories.ts";
 import {
+  diskArgument,
   imageArgument,
   jsonFlag,
   listFlag,
@@ -14,10 +15,11 @@ import {
   textFlag,
 } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
 import { parseSize } from "../size.ts";
 import { sourceDateEpoch } from "../source-date-epoch.ts";
 
-interface BuildFlags {
+interface BuildFlags extends RegistryFlags {
   readonly output: string;
   readonly format: DiskFormat;
   readonly size?: number;
@@ -67,6 +69,7 @@ const buildDiskCommand = buildCommand<BuildFlags, [string], Context>({
         enrollKeys: flags.enrollKeys,
         randomBytes: flags.randomUuids ? randomBytes : undefined,
         platform: flags.platform,
+        registries: await registriesOf(this, flags),
         cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
         buildTime: sourceDateEpoch(this.env),
         signal: this.signal,
@@ -101,6 +104,7 @@ const buildDiskCommand = buildCommand<BuildFlags, [string], Context>({
       overwrite: switchFlag("Replace a file that exists"),
       platform: platformFlag,
       noCache: noCacheFlag,
+      ...registryFlags,
       json: jsonFlag,
     },
     aliases: { o: "output" },
@@ -124,7 +128,30 @@ function parseUser(text: string): { readonly name: string; readonly authorizedKe
   return colon === -1 ? { name: text } : { name: text.slice(0, colon), authorizedKeys: text.slice(colon + 1) };
 }
 
-export const diskRoutes = buildRouteMap<"build", Context>({
-  routes: { build: buildDiskCommand },
+const inspectDiskCommand = buildCommand<{ readonly json: boolean }, [string], Context>({
+  async func(flags, disk) {
+    await perform(this, flags.json, async () => {
+      const [{ inspectDisk }, { showDiskReport }] = await Promise.all([
+        import("../../actions/disk-inspect/inspect-disk.ts"),
+        import("../show/disk-inspect.ts"),
+      ]);
+      return showDiskReport(await inspectDisk(disk));
+    });
+  },
+  parameters: { positional: diskArgument, flags: { json: jsonFlag } },
+  docs: {
+    brief: "Show what is on a disk: partitions, boot entries, deployments, repository",
+    fullDescription: [
+      "Reads raw and qcow2 disks, without mounting them. Nothing is verified: that is sealwright verify DISK.",
+      "",
+      "EXAMPLES",
+      "  sealwright disk inspect os.raw",
+      "  sealwright disk inspect os.qcow2 --json",
+    ].join("\n"),
+  },
+});
+
+export const diskRoutes = buildRouteMap<"build" | "inspect", Context>({
+  routes: { build: buildDiskCommand, inspect: inspectDiskCommand },
   docs: { brief: "Bootable disks" },
 });

@@ -4,6 +4,7 @@
  */
 import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import { parseReference } from "../../formats/oci/index.ts";
+import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import { treeFromDump, treeFromErofs } from "../composefs/index.ts";
 import { loadFile } from "../host-io/files.ts";
@@ -33,6 +34,8 @@ export interface SourceOptions {
   readonly apply?: ApplyOptions | undefined;
   /** Shows the tars of an image to somebody as they are read. */
   readonly tap?: ScanOptions["tap"] | undefined;
+  /** Workers for an image; without, some are started. */
+  readonly pool?: WorkerPool | undefined;
 }
 
 export interface TreeSource extends AsyncDisposable {
@@ -75,10 +78,10 @@ export async function openTreeSource(name: string, options: SourceOptions): Prom
 
 /** Reads an open image into a tree. Closing the source closes the image. */
 export async function readImage(image: Image, options: SourceOptions): Promise<ImageTree> {
-  const { algorithms, apply, cacheDirectory, progress, signal, tap } = options;
+  const { algorithms, apply, cacheDirectory, pool, progress, signal, tap } = options;
   try {
     const cache = cacheDirectory === undefined ? undefined : await openLayerCache(cacheDirectory);
-    const records = await scanLayers(image.layers, { algorithms, ...defined({ cache, progress, signal, tap }) });
+    const records = await scanLayers(image.layers, { algorithms, ...defined({ cache, pool, progress, signal, tap }) });
     return {
       name: image.name,
       kind: "image",
