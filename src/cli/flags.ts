@@ -29,6 +29,11 @@ export const imageArgument = {
   ],
 } as const;
 
+export const diskArgument = {
+  kind: "tuple",
+  parameters: [{ brief: "Raw or qcow2 disk image", parse: text, placeholder: "DISK" }],
+} as const;
+
 /** A flag with a value of plain text. */
 export function textFlag(placeholder: string, brief: string) {
   return { kind: "parsed", parse: text, optional: true, brief, placeholder } as const;

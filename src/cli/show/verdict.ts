@@ -1,5 +1,6 @@
 import type { ChainVerdict, Link, LinkTitles } from "../../model/verdict/verdict.ts";
 import type { Shown } from "../perform.ts";
+import { printable } from "./printable.ts";
 
 const MARKS = { holds: "ok  ", broken: "FAIL", warning: "warn", "not-reached": "--  " } as const;
 
@@ -16,7 +17,7 @@ export function showVerdict<Name extends string>(
   const width = Math.max(...Object.values<string>(titles).map((title) => title.length)) + 1;
   const lines = verdict.links.flatMap((link) => showLink(link, titles[link.name].padEnd(width)));
   const end = verdict.holds ? `${subject}: every link holds` : `${subject}: NOT verified`;
-  return { text: [...lines, "", end].join("\n"), json: verdict, exitCode: verdict.exitCode };
+  return { text: [...lines, "", end].map(printable).join("\n"), json: verdict, exitCode: verdict.exitCode };
 }
 
 function showLink(link: Link, title: string): string[] {
