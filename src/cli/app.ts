@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
 import { completionCommand } from "./commands/completion.ts";
 import { copyCommand } from "./commands/copy.ts";
-import { copyCommand } from "./commands/copy.ts";
 import { diffCommand } from "./commands/diff.ts";
 import { digestCommand } from "./commands/digest.ts";
 import { diskRoutes } from "./commands/disk.ts";
@@ -16,6 +15,7 @@ import { sealCommand } from "./commands/seal.ts";
 import { signCommand } from "./commands/sign.ts";
 import { ukiRoutes } from "./commands/uki.ts";
 import { verifyCommand } from "./commands/verify.ts";
+import { vmRoutes } from "./commands/vm.ts";
 import type { Context } from "./context.ts";
 import { exitCodeOf, failureText } from "./failure.ts";
 
@@ -29,13 +29,13 @@ const root = buildRouteMap<string, Context>({
     lint: lintCommand,
     diff: diffCommand,
     copy: copyCommand,
-    copy: copyCommand,
     erofs: erofsRoutes,
     uki: ukiRoutes,
     sign: signCommand,
     seal: sealCommand,
     verify: verifyCommand,
     disk: diskRoutes,
+    vm: vmRoutes,
     completion: completionCommand,
   },
   docs: {

@@ -1,0 +1,24 @@
+import { parseGpt } from "../../formats/gpt/index.ts";
+import { equalBytes } from "../../lib/bytes/numbers.ts";
+import { ROOT_TYPES } from "../disk/layout.ts";
+import { type DiskFormat, openDisk } from "../disk/open-disk.ts";
+import type { Architecture } from "./firmware.ts";
+
+export interface DiskKind {
+  readonly format: DiskFormat;
+  /** Of the system on it, by the type of its root partition; x86_64 where that says nothing. */
+  readonly architecture: Architecture;
+}
+
+/**
+ * What a machine has to be to run a disk.
+ *
+ * @throws {FormatError} `gpt.…` when it has no partition table, as every disk with a sealed system has
+ * @throws as `openDisk`
+ */
+export async function loadDiskKind(path: string): Promise<DiskKind> {
+  await using disk = await openDisk(path);
+  const { partitions } = parseGpt(disk.source);
+  const isArm = partitions.some(({ typeGuid }) => equalBytes(typeGuid, ROOT_TYPES.aa64));
+  return { format: disk.file.format, architecture: isArm ? "aarch64" : "x86_64" };
+}
