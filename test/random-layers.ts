@@ -38,8 +38,8 @@ export interface RandomLayersOptions {
   readonly bigDirectory?: number;
   /** Puts in an SELinux policy. Default false. */
   readonly policy?: boolean;
-  /** Only extended attributes that a kernel takes from root in any file system. Default false. */
-  readonly realXattrs?: boolean;
+  /** Only what a kernel takes from root in any file system: owners, modes of links, extended attributes. Default false. */
+  readonly storable?: boolean;
 }
 
 /**
@@ -47,7 +47,7 @@ export interface RandomLayersOptions {
  * reverse, names come again within a layer and across layers, hard links reach into the layers below.
  */
 export function randomLayers(seed: number, options: RandomLayersOptions = {}): LayerRecord[] {
-  const { bigDirectory = 0, policy = false, realXattrs = false } = options;
+  const { bigDirectory = 0, policy = false, storable = false } = options;
   const random = generator(seed);
   const pick = <T>(values: readonly T[]): T => pickOf(random, values);
   const tree = emptyTree();
@@ -56,7 +56,7 @@ export function randomLayers(seed: number, options: RandomLayersOptions = {}): L
 
   /** Keeps what can stand here; the rest would be refused. */
   const put = (given: LayerEntry): void => {
-    const entry = realXattrs ? withRealXattrs(given) : given;
+    const entry = storable ? asStorable(given) : given;
     try {
       applyLayer(tree, { entries: [entry], size: 0 }, 0);
       entries.push(entry);
@@ -183,12 +183,16 @@ function randomMeta(random: Random, mode: number): Metadata {
 /** A capability as the kernel has it: version 2, CAP_NET_BIND_SERVICE. */
 const CAPABILITY = Buffer.from("0100000200040000000000000000000000000000", "hex").toString("latin1") as ByteString;
 
-function withRealXattrs(entry: LayerEntry): LayerEntry {
+function asStorable(entry: LayerEntry): LayerEntry {
   const kept = [...entry.meta.xattrs].flatMap(([name, value]): [ByteString, ByteString][] => {
     if (name === "security.capability" && entry.kind === "file") return [[name, CAPABILITY]];
     return name.startsWith("trusted.x") ? [[name, value]] : [];
   });
-  return { ...entry, meta: { ...entry.meta, xattrs: new Map(kept) } };
+  const owner = (id: number): number => (id === 0xffffffff ? 1 : id);
+  const { meta } = entry;
+  const mode = entry.kind === "symlink" ? 0o777 : meta.mode;
+  const storable = { ...meta, mode, uid: owner(meta.uid), gid: owner(meta.gid), xattrs: new Map(kept) };
+  return { ...entry, meta: storable };
 }
 
 function randomName(random: Random): ByteString {

@@ -105,7 +105,7 @@ describe.skipIf(version === undefined)(`${version} agrees on`, () => {
   test.each(seeds)("digests and dumps of random directory %i", async (seed) => {
     const layout = join(work, "layout");
     const bundle = join(work, "bundle");
-    const merged = treeFromLayers(randomLayers(seed, { policy: seed % 2 === 0, realXattrs: true }));
+    const merged = treeFromLayers(randomLayers(seed, { policy: seed % 2 === 0, storable: true }));
     await writeImageOf(`oci:${layout}:test`, [encodeLayer(flattenTree(merged))]);
     const root = unpackWithUmoci(layout, "test", bundle);
     for (const hash of HASHES) {

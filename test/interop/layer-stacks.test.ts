@@ -21,8 +21,8 @@ import { encodeLayer, writeImageOf } from "../write-layers.ts";
 /** What composefs-rs 0.9.0 (cfsctl) said about each odd layer, and the code that we refuse it with. */
 interface Verdict {
   readonly name: string;
-  /** The digest of the tree in V1 with SHA-256. */
-  readonly "composefs-rs": string | "refused";
+  /** The digest of the tree in V1 with SHA-256, or `refused`. */
+  readonly "composefs-rs": string;
   readonly refused?: string;
 }
 
@@ -85,7 +85,7 @@ test("what is refused although composefs-rs takes it has one of the documented c
   const codes = verdicts
     .filter(({ refused, ...by }) => refused !== undefined && by["composefs-rs"] !== "refused")
     .map(({ refused }) => refused);
-  expect([...new Set(codes)].sort()).toEqual(Object.values(STRICTER).flat().sort());
+  expect(new Set(codes)).toEqual(new Set(Object.values(STRICTER).flat()));
 });
 
 const seeds = Array.from({ length: 12 }, (_, index) => index + 1);
