@@ -4,7 +4,7 @@ import { REF_NAME } from "../../formats/oci/image-index.ts";
 import { isIndexMediaType, isManifestMediaType } from "../../formats/oci/media-types.ts";
 import { RegistryError, VerificationError } from "../../lib/errors.ts";
 import type { BlobUpload } from "../registry/blob-upload.ts";
-import { isNotFound, type Repository } from "../registry/index.ts";
+import type { Repository } from "../registry/index.ts";
 import { bytesBody, type RequestBody } from "../registry/transport.ts";
 import { checkBlob, type NewBlob, readBlob } from "./blob.ts";
 import type { Blob } from "./image.ts";
@@ -104,8 +104,7 @@ export class RegistrySink implements ImageSink {
         await this.#finish(upload, digest);
         return;
       } catch (error) {
-        const lost = error instanceof RegistryError && error.code === "registry.upload-lost";
-        if (lost && starts < MAX_STARTS) continue;
+        if (isLost(error) && starts < MAX_STARTS) continue;
         await upload.cancel();
         throw error;
       }
@@ -128,7 +127,7 @@ export class RegistrySink implements ImageSink {
     try {
       await upload.finish(digest);
     } catch (error) {
-      if (!isNotFound(error) || (await this.#repository.findBlob(digest)) === undefined) throw error;
+      if (!isLost(error) || (await this.#repository.findBlob(digest)) === undefined) throw error;
     }
   }
 
@@ -151,7 +150,9 @@ export class RegistrySink implements ImageSink {
   }
 }
 
-/** Times an upload begins again. */
+const isLost = (error: unknown): boolean => error instanceof RegistryError && error.code === "registry.upload-lost";
+
+/** Times an upload begins. */
 const MAX_STARTS = 4;
 
 /** What is held of a stream until the registry has it. Registries that want pieces want them of 5 MiB at least. */

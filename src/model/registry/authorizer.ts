@@ -43,20 +43,26 @@ export class Authorizer {
   }
 
   /**
-   * Takes the challenge of an answer 401.
+   * Takes the challenge of an answer 401 and forgets the token that was refused.
    *
-   * @returns whether there is something new to try; tokens for these scopes are forgotten
+   * @param refused the header of the request
+   * @returns the header to try instead, if there is one
    */
-  learn(header: string | undefined, scopes: readonly string[]): boolean {
-    const known = this.#challenge;
-    const challenges = parseChallenges(header ?? "");
-    const challenge = ["bearer", "basic"].flatMap(
-      (scheme) => challenges.find((each) => each.scheme === scheme) ?? [],
-    )[0];
-    if (challenge === undefined) return false;
+  async learn(
+    challenges: string | undefined,
+    scopes: readonly string[],
+    refused: string | undefined,
+  ): Promise<string | undefined> {
+    const known = parseChallenges(challenges ?? "");
+    const challenge = PREFERRED.flatMap((scheme) => known.find((each) => each.scheme === scheme) ?? [])[0];
+    if (challenge === undefined) return undefined;
     this.#challenge = challenge;
-    const hadToken = this.#tokens.delete(scopes.join(" "));
-    return known === undefined || hadToken || known.scheme !== challenge.scheme;
+    const key = scopes.join(" ");
+    const kept = await this.#tokens.get(key)?.catch(() => undefined);
+    // Requests that ran side by side were refused the same token: the first to come here replaces it.
+    if (kept !== undefined && `Bearer ${kept.token}` === refused) this.#tokens.delete(key);
+    const header = await this.header(scopes);
+    return header === refused ? undefined : header;
   }
 
   async #token(challenge: Challenge, scopes: readonly string[], credential: Credential | undefined): Promise<string> {
@@ -78,6 +84,9 @@ export class Authorizer {
     }
   }
 }
+
+/** Schemes that we speak. */
+const PREFERRED = ["bearer", "basic"];
 
 /** A password that came over TLS so far does not go on without it. */
 function requireRealm({ parameters }: Challenge, origin: URL): URL {

@@ -25,11 +25,18 @@ export interface BlobUpload {
    * @throws {RegistryError} `registry.upload-lost` when the registry forgot the upload, which has to begin again
    */
   append(piece: RequestBody): Promise<void>;
-  /** Makes the blob: the registry compares the digest. */
+  /**
+   * Makes the blob: the registry compares the digest.
+   *
+   * @throws {RegistryError} `registry.upload-lost` when it has other bytes, or none, or made the blob before
+   */
   finish(digest: BlobDigest): Promise<void>;
   /** Forgets what was sent. */
   cancel(): Promise<void>;
 }
+
+/** `BLOB_UPLOAD_INVALID`, `BLOB_UPLOAD_UNKNOWN` and their like come with any of these. */
+const FORGOTTEN = [400, 404, 416];
 
 /** @returns nothing when the request was one to mount, and the registry did */
 export async function startUpload(session: Session, place: UploadPlace): Promise<BlobUpload | undefined> {
@@ -64,6 +71,8 @@ class Upload implements BlobUpload {
         await this.#patch(piece, start);
         return;
       } catch (error) {
+        // What was cut off can still come in behind the answer that told how much there was.
+        if (this.#offset > start || attempts.failures > 0) this.#refuseForgotten(error);
         await attempts.afterFailure(error);
         const there = await this.#askOffset();
         if (there > this.#offset) attempts.reset();
@@ -77,8 +86,13 @@ class Upload implements BlobUpload {
   async finish(digest: BlobDigest): Promise<void> {
     const url = new URL(this.#location);
     url.searchParams.set("digest", digest);
-    const response = await this.#send("PUT", url, [201, 204]);
-    await response.discard();
+    try {
+      const response = await this.#send("PUT", url, [201, 204]);
+      await response.discard();
+    } catch (error) {
+      this.#refuseForgotten(error);
+      throw error;
+    }
   }
 
   async cancel(): Promise<void> {
@@ -120,7 +134,7 @@ class Upload implements BlobUpload {
 
   /** `GET` on the place of an upload says what is there in `Range: 0-N`. */
   async #askOffset(): Promise<number> {
-    const response = await this.#send("GET", this.#location, [204, 400, 404, 416]);
+    const response = await this.#send("GET", this.#location, [204, ...FORGOTTEN]);
     await response.discard();
     // Distribution before 3 refuses to say it when it kept a part of a PATCH that was cut off.
     if (response.status !== 204) throw this.#lost("nothing any more");
@@ -144,8 +158,13 @@ class Upload implements BlobUpload {
     throw malformedAnswer(this.#what, response.url, "a place in Location", location === "" ? "none" : "an unsafe one");
   }
 
-  #lost(there: string): RegistryError {
+  #refuseForgotten(error: unknown): void {
+    if (!(error instanceof RegistryError) || !FORGOTTEN.includes(Number(error.data["status"]))) return;
+    throw this.#lost("another state", error);
+  }
+
+  #lost(there: string, cause?: RegistryError): RegistryError {
     const message = `${this.#what}: the registry has ${there}, expected ${this.#offset} bytes`;
-    return new RegistryError("registry.upload-lost", message, { data: { expected: this.#offset } });
+    return new RegistryError("registry.upload-lost", message, { cause, data: { expected: this.#offset } });
   }
 }

@@ -36,6 +36,10 @@ export class Attempts {
     this.#signal = signal;
   }
 
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** There was progress: what failed before does not count any more. */
   reset(): void {
     this.#failures = 0;

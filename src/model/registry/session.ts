@@ -51,12 +51,16 @@ export class Session {
    * @throws {RegistryError} for every status that is not among `accept`
    */
   async sendOnce(request: RegistryRequest): Promise<HttpResponse> {
-    let response = await this.#authorized(request);
+    const sent = await this.#authorization(request);
+    let response = await this.#sendAs(request, sent);
     // A challenge of another host, after a redirect, is none of ours.
-    const asked = response.status === 401 && response.url.origin === this.origin.origin;
-    if (asked && this.#authorizer.learn(response.header("www-authenticate"), request.scopes)) {
-      await response.discard();
-      response = await this.#authorized(request);
+    if (response.status === 401 && response.url.origin === this.origin.origin) {
+      const challenges = response.header("www-authenticate");
+      const better = await this.#authorizer.learn(challenges, request.scopes, sent);
+      if (better !== undefined) {
+        await response.discard();
+        response = await this.#sendAs(request, better);
+      }
     }
     if (request.accept.includes(response.status)) return response;
     throw await this.failure(request.what, response);
@@ -66,11 +70,21 @@ export class Session {
     return responseError(what, response, this.pacing.now());
   }
 
-  async #authorized({ body, method, scopes, what, ...request }: RegistryRequest): Promise<HttpResponse> {
-    const url = new URL(request.url, this.origin);
-    const authorization = url.origin === this.origin.origin ? await this.#authorizer.header(scopes) : undefined;
-    const headers = { ...request.headers, ...(authorization === undefined ? {} : { authorization }) };
-    const sent = body === undefined ? {} : { body };
-    return await this.#transport.send({ method, url, headers, what, signal: this.signal, ...sent });
+  /** Credentials stay in the origin of the registry. */
+  async #authorization({ scopes, url }: RegistryRequest): Promise<string | undefined> {
+    const { origin } = new URL(url, this.origin);
+    return origin === this.origin.origin ? await this.#authorizer.header(scopes) : undefined;
+  }
+
+  async #sendAs(request: RegistryRequest, authorization: string | undefined): Promise<HttpResponse> {
+    const { body, method, what } = request;
+    return await this.#transport.send({
+      method,
+      url: new URL(request.url, this.origin),
+      headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
+      what,
+      signal: this.signal,
+      ...(body === undefined ? {} : { body }),
+    });
   }
 }
