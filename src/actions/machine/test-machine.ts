@@ -6,6 +6,7 @@ import { openTempDir } from "../../model/host-io/temp.ts";
 import type { AcceleratorChoice } from "../../model/machine/accelerator.ts";
 import { tailOf } from "../../model/machine/diagnose.ts";
 import { checkCredentials, type GuestReport, isWhole, parseReport } from "./guest-check.ts";
+import { checkMeasurements } from "./measured-boot.ts";
 import { type Check, checkSeal } from "./seal-checks.ts";
 import { loadSealedDisk, type SealedDisk } from "./sealed-disk.ts";
 import { describe, type MachinePlaces, startMachine } from "./start.ts";
@@ -132,6 +133,7 @@ function judgeBoot({ outcome, report, seconds, tail }: Boot, sealed: SealedDisk)
   return [
     { name: "boot", title: "boot", status: "holds", detail: `up in ${seconds} s`, seconds },
     ...checkSeal(report, sealed),
+    ...checkMeasurements(report, sealed),
     ...(sealed.victim === undefined ? [] : [judgeRead(sealed.victim.path, read ?? "no answer")]),
   ];
 }
