@@ -203,7 +203,6 @@ test.each([
   ["oci:x:@1", "image.reference.not-writable"],
   ["docker-archive:x.tar", "image.transport.unsupported"],
   ["docker://localhost/x", "image.transport.unsupported"],
-  ["containers-storage:x", "image.transport.unsupported"],
 ])("openImageWriter(%s) refuses with %s", async (reference, code) => {
   await expect(openImageWriter(reference)).rejects.toThrow(refused(code));
 });

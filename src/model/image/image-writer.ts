@@ -7,6 +7,7 @@ import { parseReference } from "../../formats/oci/reference.ts";
 import { NotFoundError, UnsupportedError, UsageError } from "../../lib/errors.ts";
 import { openArchiveSink } from "./archive-sink.ts";
 import { type NewBlob, streamBytes } from "./blob.ts";
+import { openContainersStorageSink } from "./containers-storage.ts";
 import { hostPlatform } from "./host-platform.ts";
 import type { Blob, Image } from "./image.ts";
 import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
@@ -54,7 +55,8 @@ export interface ImageWriter extends AsyncDisposable {
 }
 
 /**
- * Opens `oci:DIR[:TAG]`, a new layout or one to add an image to, `oci-archive:FILE[:TAG]`, or a repository of a registry.
+ * Opens `oci:DIR[:TAG]`, a new layout or one to add an image to, `oci-archive:FILE[:TAG]`, a repository
+ * of a registry, or `containers-storage:NAME`.
  *
  * @throws {UsageError} `reference.*`, `image.reference.not-writable`
  * @throws {UnsupportedError} `image.transport.unsupported`
@@ -76,11 +78,13 @@ export async function openImageWriter(text: string, options: ImageWriterOptions 
       const repository = await options.registries.writer(reference, options.signal);
       return completeWriter(new RegistrySink(repository, options), text, reference.tag);
     }
+    case "containers-storage":
+      return completeWriter(await openContainersStorageSink(reference.name, text, options), text);
     default:
   }
   throw new UnsupportedError(
     "image.transport.unsupported",
-    `${text}: images are written to registries, oci: and oci-archive:`,
+    `${text}: images are written to registries, oci:, oci-archive: and containers-storage:`,
     { data: { transport: reference.transport } },
   );
 }

@@ -194,7 +194,6 @@ test("openImage() refuses the only image when another platform was asked for", a
 
 test.each([
   ["docker://localhost/os", "image.transport.unsupported"],
-  ["containers-storage:os", "image.transport.unsupported"],
   ["dir:/", "image.reference.not-an-image"],
   ["ostree:/repo", "reference.transport.unknown"],
   ["oci:/etc/passwd", "input.not-a-directory"],

@@ -2,6 +2,7 @@ import { parsePlatform } from "../../formats/oci/platform.ts";
 import { parseReference, type Reference } from "../../formats/oci/reference.ts";
 import { UnsupportedError, UsageError } from "../../lib/errors.ts";
 import type { Registries } from "../registry/index.ts";
+import { openContainersStorageSource } from "./containers-storage.ts";
 import { openDockerArchiveSource } from "./docker-archive-source.ts";
 import { openArchiveStore, openDirectoryStore } from "./file-store.ts";
 import { hostPlatform } from "./host-platform.ts";
@@ -59,10 +60,10 @@ export async function openImageSource(
     case "docker-archive":
       return await openDockerArchiveSource(await openArchiveStore(reference.path, signal), text, reference.select);
     case "docker":
-      if (registries === undefined) throw unreachable(text, "docker");
+      if (registries === undefined) throw unreachable(text);
       return await openRegistrySource(reference, text, registries, signal);
     case "containers-storage":
-      throw unreachable(text, "containers-storage");
+      return await openContainersStorageSource(reference.name, text, signal);
     case "dir":
     case "dump":
     case "erofs":
@@ -72,11 +73,10 @@ export async function openImageSource(
   }
 }
 
-function unreachable(text: string, transport: keyof typeof PLACE): UnsupportedError {
-  return new UnsupportedError("image.transport.unsupported", `${text}: images are not read from ${PLACE[transport]}`, {
+/** A library call without registries: the command line has them always. */
+function unreachable(text: string): UnsupportedError {
+  return new UnsupportedError("image.transport.unsupported", `${text}: no registries were given to read it from`, {
     hint: `copy it first: skopeo copy ${text} oci:DIR:TAG`,
-    data: { transport },
+    data: { transport: "docker" },
   });
 }
-
-const PLACE = { docker: "a registry", "containers-storage": "the storage of a container engine" } as const;
