@@ -16,6 +16,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   "formats/dumpfile": ["formats/fsverity"],
   "formats/efivars": ["formats/cms", "formats/der", "formats/esl", "formats/x509"],
   "formats/esl": ["formats/x509"],
+  "formats/splitstream": ["formats/fsverity"],
   "formats/uki": ["formats/pe", "formats/cpio"],
 };
 

@@ -63,7 +63,7 @@ export function buildRootTree(input: RootInput): Ext4Directory<DiskContent> {
   else root.directory(ROOT.var);
 
   for (const [name, text] of input.etcFiles) {
-    root.within(`${ROOT.etc(id)}/${splitPath(name)[0]}`, etc.meta);
+    root.within(splitPath(`${ROOT.etc(id)}/${name}`)[0], etc.meta);
     root.file(`${ROOT.etc(id)}/${name}`, Buffer.from(text), 0o644, etc.meta);
   }
   return root.root;

@@ -35,6 +35,7 @@ export class SplitStreamWriter {
   #inline: Uint8Array[] = [];
   #inlineSize = 0;
   #size = 0;
+  #written: Promise<void> = Promise.resolve();
 
   /** @param contentType one of `CONTENT_TYPES` */
   constructor(contentType: string, algorithm: VerityAlgorithm) {
@@ -58,7 +59,7 @@ export class SplitStreamWriter {
     const hex = toHex(digest);
     const index = this.#objects.get(hex) ?? this.#objects.size;
     this.#objects.set(hex, index);
-    this.#zstd.write(encodeHead(BigInt(index)));
+    this.#write(encodeHead(BigInt(index)));
   }
 
   /** Resolves when not much waits for the compressor. */
@@ -70,6 +71,8 @@ export class SplitStreamWriter {
   /** @returns the whole file */
   async finish(refs: SplitStreamRefs = NO_REFS): Promise<Uint8Array> {
     this.#endInline();
+    // An end that comes while a chunk is compressed is compressed with it: other bytes, and a matter of luck.
+    await this.#written;
     const ended = new Promise<void>((resolve, reject) => this.#zstd.once("end", resolve).once("error", reject));
     this.#zstd.end();
     await ended;
@@ -112,9 +115,15 @@ export class SplitStreamWriter {
 
   #endInline(): void {
     if (this.#inlineSize === 0) return;
-    this.#zstd.write(Buffer.concat([encodeHead(-BigInt(this.#inlineSize)), ...this.#inline]));
+    this.#write(Buffer.concat([encodeHead(-BigInt(this.#inlineSize)), ...this.#inline]));
     this.#inline = [];
     this.#inlineSize = 0;
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#written = new Promise((resolve, reject) =>
+      this.#zstd.write(bytes, (error) => (error == null ? resolve() : reject(error))),
+    );
   }
 }
 
