@@ -22,13 +22,12 @@ import { exitCodeOf, failureText } from "./failure.ts";
 const root = buildRouteMap<string, Context>({
   routes: {
     keys: keysRoutes,
-    digest: digestCommand,
-    explain: explainCommand,
     image: imageRoutes,
     inspect: inspectCommand,
     lint: lintCommand,
+    digest: digestCommand,
+    explain: explainCommand,
     diff: diffCommand,
-    copy: copyCommand,
     erofs: erofsRoutes,
     uki: ukiRoutes,
     sign: signCommand,
@@ -36,6 +35,7 @@ const root = buildRouteMap<string, Context>({
     verify: verifyCommand,
     disk: diskRoutes,
     vm: vmRoutes,
+    copy: copyCommand,
     completion: completionCommand,
   },
   docs: {
