@@ -53,7 +53,7 @@ export async function verifyImages(
       digests.add(argument.digestHex);
       await verdict.check(
         "image",
-        () => inFile(`images/${argument.digestHex}`, () => collectUses(tree.tree, uses)),
+        () => inFile(`images/${argument.digestHex}`, () => collectUses(tree.tree, repository, uses)),
         (files) => `${countOf(files, "file")} of it with contents in objects`,
       );
     }
@@ -93,11 +93,11 @@ function loadImage(
   const { digest, fault, faultAt, firstDifference } = checkFile(root, inode, algorithm, [
     checkRange(root, inode, algorithm, 0, bytes),
   ]);
-  if (toHex(digest) !== digestHex) {
+  if (digest !== digestHex) {
     const where = firstDifference === undefined ? "" : `; the first wrong block starts at byte ${firstDifference}`;
-    const message = `${name}: found an image with digest ${toHex(digest)}${where}`;
+    const message = `${name}: found an image with digest ${digest}${where}`;
     throw new VerificationError("disk.image.digest-mismatch", message, {
-      data: { ...data, found: toHex(digest), ...(firstDifference === undefined ? {} : { offset: firstDifference }) },
+      data: { ...data, found: digest, ...(firstDifference === undefined ? {} : { offset: firstDifference }) },
     });
   }
   if (fault !== undefined) {
@@ -111,7 +111,7 @@ function describeImage({ digest, size }: LoadedImage): string {
 }
 
 /** @returns how many names have their content in objects */
-function collectUses({ root }: Tree, uses: Map<string, ObjectUse>): number {
+function collectUses({ root }: Tree, { objects }: ProvedRepository, uses: Map<string, ObjectUse>): number {
   let files = 0;
   const open: [Directory, string][] = [[root, ""]];
   for (const [directory, above] of open) {
@@ -128,7 +128,7 @@ function collectUses({ root }: Tree, uses: Map<string, ObjectUse>): number {
       files++;
       const hex = toHex(digest);
       const use = uses.get(hex);
-      if (use === undefined) uses.set(hex, { size: content.size, path, count: 1 });
+      if (use === undefined) uses.set(objects.get(hex)?.hex ?? hex, { size: content.size, path, count: 1 });
       else {
         use.count++;
         if (use.size !== content.size) {

@@ -35,14 +35,14 @@ export async function verifyObjects(
   const all = [...repository.objects.values()];
   requireBounded(all, root.size);
   const place = { file: disk.file, offset: root.offset, size: root.size };
-  const listed = all.map(({ algorithm, inode }) => ({ algorithm, ino: inode.ino, size: inode.size }));
-  const checks = await checkObjects(place, root, listed, options);
-  for (const [index, object] of all.entries()) {
+  const onCheck = (index: number, check: FileCheck | Unreadable): void => {
+    const object = all[index] as StoredObject;
     // Images have been judged by a link of their own.
-    if (images.digests.has(object.hex)) continue;
-    const fault = judge(object, checks[index] as FileCheck | Unreadable, images.uses.get(object.hex));
+    if (images.digests.has(object.hex)) return;
+    const fault = judge(object, check, images.uses.get(object.hex));
     if (fault !== undefined) faults.push(fault);
-  }
+  };
+  await checkObjects(place, root, all, onCheck, options);
   report(verdict, faults);
   if (faults.length === 0) verdict.holds("objects", describe(all, images));
   warnOfUnreferenced(verdict, store, streams);
@@ -63,7 +63,10 @@ const STREAM_SIZE_MAX = 1 << 28;
 /** What `bootc upgrade` would look for in the repository: nothing in it is booted. */
 function readStreamRefs(verdict: DiskVerdictBuilder, { repository, root }: ObjectStore): StreamRefs {
   const refs = new Map<string, string>();
-  const add = (hex: string, name: string): void => void (refs.has(hex) || refs.set(hex, name));
+  const add = (hex: string, name: string): void => {
+    // One string for an object that is there: a hundred thousand others would be 15 MB.
+    if (!refs.has(hex)) refs.set(repository.objects.get(hex)?.hex ?? hex, name);
+  };
   for (const [name, hex] of repository.streams) {
     const path = `streams/${name}`;
     add(hex, path);
@@ -121,14 +124,14 @@ function judge(object: StoredObject, check: FileCheck | Unreadable, use: ObjectU
     return fault("disk.object.size-differs", `found ${inode.size} bytes, expected ${use.size}`, { found: inode.size });
   }
   const { digest, fault: stored, faultAt, firstDifference } = check;
-  if (toHex(digest) !== hex) {
+  if (digest !== hex) {
     const offset = firstDifference ?? (inode.size <= 4096 ? 0 : undefined);
     const where =
       offset === undefined
         ? "the contents of another object"
         : `contents with another digest; the first wrong block starts at byte ${offset}`;
     return fault("disk.object.digest-mismatch", `found ${where}`, {
-      found: toHex(digest),
+      found: digest,
       ...(offset === undefined ? {} : { offset }),
     });
   }

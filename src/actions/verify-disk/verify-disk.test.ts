@@ -18,6 +18,7 @@ import {
   withVerity,
 } from "../../../test/tools/sealed-disk.ts";
 import { verityOffset } from "../../formats/ext4/index.ts";
+import { SealwrightError } from "../../lib/errors.ts";
 import { encodeMeta } from "../../model/repository/index.ts";
 import { type VerifyDiskOptions, verifyDisk } from "./verify-disk.ts";
 
@@ -423,4 +424,42 @@ describe("what is no sealed disk", () => {
     writeFileSync(path, readFileSync(sealed.certificate));
     expect(Object.keys(await faultsOf(path))[0]).toMatch(/^partitions: gpt\./);
   });
+});
+
+describe("a hostile disk", () => {
+  /** Small numbers that look random, the same each time. */
+  function* numbers(seed: number): Generator<number, never, void> {
+    for (let state = seed; ; ) {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      yield state;
+    }
+  }
+
+  test("verifyDisk() answers any bytes with a verdict or a refusal", async () => {
+    const disk = copyDisk(sealed, join(directory, "hostile.raw"));
+    // Where the metadata is: tables, FATs and directories, descriptors and inodes, the repository's directories.
+    const areas = [
+      0,
+      512,
+      1 << 20,
+      (1 << 20) + 32 * 512,
+      (2 << 20) + 4096,
+      65 << 20,
+      (65 << 20) + 4096,
+      (65 << 20) + (1 << 17),
+    ];
+    const random = numbers(7);
+    const next = (below: number): number => (random.next().value >>> 8) % below;
+    for (let round = 0; round < 25; round++) {
+      const places = Array.from({ length: 1 + next(6) }, () => (areas[next(areas.length)] as number) + next(8192));
+      for (const place of places) flip(disk, place);
+      try {
+        await verify(disk);
+      } catch (error) {
+        expect(error, `round ${round}: ${places}`).toBeInstanceOf(SealwrightError);
+      }
+      for (const place of places) flip(disk, place);
+    }
+    expect(await verify(disk)).toMatchObject({ holds: true });
+  }, 60_000);
 });

@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
 import { readInode } from "../../formats/ext4/index.ts";
-import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import { InterruptedError } from "../../lib/errors.ts";
 import { WorkerPool } from "../../lib/hash/worker-pool.ts";
 import { workerUrl } from "../../lib/hash/worker-url.ts";
@@ -15,13 +14,10 @@ import {
   type Unreadable,
 } from "./check-merkle.ts";
 import type { FilesJob, RangeJob, RootPlace } from "./object-worker.ts";
+import type { StoredObject } from "./stored-repository.ts";
 
 /** A file to be checked. */
-export interface ListedObject {
-  readonly ino: number;
-  readonly size: number;
-  readonly algorithm: VerityAlgorithm;
-}
+export type ListedObject = Pick<StoredObject, "algorithm" | "inode">;
 
 export interface CheckOptions {
   readonly signal?: AbortSignal | undefined;
@@ -41,19 +37,19 @@ const WORKERS_MAX = 16;
  *
  * Holds one range a worker, and 1/4096 of the largest file.
  *
- * @returns checks in the order of `objects`
+ * @param onCheck is called once for each of `objects`, with its index, in any order
  * @throws {InterruptedError} when `signal` aborts
  */
 export async function checkObjects(
   place: RootPlace,
   root: RootVolume,
   objects: readonly ListedObject[],
+  onCheck: (index: number, check: FileCheck | Unreadable) => void,
   { progress = silent, signal }: CheckOptions = {},
-): Promise<(FileCheck | Unreadable)[]> {
+): Promise<void> {
   const program = workerUrl("./object-worker", import.meta.url);
   await using pool = new WorkerPool(program, Math.min(WORKERS_MAX, availableParallelism()));
-  const checks: (FileCheck | Unreadable)[] = [];
-  const total = objects.reduce((sum, { size }) => sum + size, 0);
+  const total = objects.reduce((sum, { inode }) => sum + inode.size, 0);
   let done = 0;
   const jobs = new OpenJobs();
   const start = async (size: number, work: () => Promise<void>): Promise<void> => {
@@ -67,7 +63,7 @@ export async function checkObjects(
     jobs.add(counted());
   };
 
-  const startLarge = async (index: number, { algorithm, ino, size }: ListedObject): Promise<void> => {
+  const startLarge = async (index: number, { algorithm, inode: { ino, size } }: ListedObject): Promise<void> => {
     const ranges: (RangeCheck | Unreadable)[] = [];
     let left = Math.ceil(size / RANGE_SIZE);
     for (let from = 0; from < size; from += RANGE_SIZE) {
@@ -78,7 +74,7 @@ export async function checkObjects(
         if (--left > 0) return;
         const unreadable = ranges.find((range) => "code" in range);
         const complete = () => checkFile(root, readInode(root.volume, ino), algorithm, ranges as RangeCheck[]);
-        checks[index] = unreadable ?? attempt(complete);
+        onCheck(index, unreadable ?? attempt(complete));
       });
     }
   };
@@ -86,17 +82,17 @@ export async function checkObjects(
   try {
     for (const batch of batches(objects)) {
       const [index, first] = batch[0] as [number, ListedObject];
-      if (first.size > RANGE_SIZE) {
+      if (first.inode.size > RANGE_SIZE) {
         await startLarge(index, first);
         continue;
       }
-      const files = batch.map(([, { algorithm, ino }]) => ({ algorithm, ino }));
+      const files = batch.map(([, { algorithm, inode }]) => ({ algorithm, ino: inode.ino }));
       const job: FilesJob = { kind: "files", root: place, files };
       await start(
-        batch.reduce((sum, [, { size }]) => sum + size, 0),
+        batch.reduce((sum, [, { inode }]) => sum + inode.size, 0),
         async () => {
           const answers = await pool.run<(FileCheck | Unreadable)[]>(job);
-          for (const [at, answer] of answers.entries()) checks[(batch[at] as [number, ListedObject])[0]] = answer;
+          for (const [at, answer] of answers.entries()) onCheck((batch[at] as [number, ListedObject])[0], answer);
         },
       );
     }
@@ -104,7 +100,6 @@ export async function checkObjects(
   } finally {
     await jobs.settled();
   }
-  return checks;
 }
 
 /** Files with their indices that go in one message; a large one is alone. */
@@ -112,13 +107,13 @@ function* batches(objects: readonly ListedObject[]): Generator<[number, ListedOb
   let batch: [number, ListedObject][] = [];
   let size = 0;
   for (const [index, object] of objects.entries()) {
-    if (batch.length === BATCH_FILES || (batch.length > 0 && size + object.size > BATCH_SIZE)) {
+    if (batch.length === BATCH_FILES || (batch.length > 0 && size + object.inode.size > BATCH_SIZE)) {
       yield batch;
       batch = [];
       size = 0;
     }
     batch.push([index, object]);
-    size += object.size;
+    size += object.inode.size;
   }
   if (batch.length > 0) yield batch;
 }
