@@ -28,7 +28,8 @@ const TYPE_OF = Object.fromEntries(
  * The same entry gives the same bytes; user and group names stay empty. The path is written as it is: by custom a
  * directory's ends in a slash. After a file's header come its content and `tarPadding(size)`.
  *
- * @throws {RangeError} when a number has no place in the format: a negative time, a device number of more than 21 bits
+ * @throws {RangeError} when a device number has more than 21 bits
+ * @throws {UnsupportedError} `tar.mtime.unsupported` for a fraction of a second before 1970
  * @throws {UnsupportedError} `tar.xattr.name-unsupported` for a name with `=` or that is not UTF-8
  */
 export function encodeTarEntry(entry: TarEntry): Uint8Array {
@@ -65,6 +66,12 @@ function paxRecordsFor(entry: TarEntry, size: number, target: ByteString): [stri
   number("size", size);
   number("uid", entry.uid);
   number("gid", entry.gid);
+  if (entry.mtimeSec < 0n && entry.mtimeNsec !== 0) {
+    throw new UnsupportedError(
+      "tar.mtime.unsupported",
+      `${quote(entry.path)}: a time before 1970 with a fraction of a second has no place in a PAX record`,
+    );
+  }
   if (entry.mtimeNsec !== 0 || entry.mtimeSec > octalMax("mtime")) {
     records.push(["mtime", paxTime(entry.mtimeSec, entry.mtimeNsec)]);
   }
@@ -102,13 +109,13 @@ function encodeHeader(type: string, values: HeaderValues): Uint8Array {
   const octal = (field: keyof typeof TAR_FIELD, value: number): void => {
     text(field, (value > octalMax(field) ? 0 : value).toString(8).padStart(TAR_FIELD[field][1] - 1, "0"));
   };
-  if (values.mtimeSec < 0n) throw new RangeError(`tar has no time before 1970: ${values.mtimeSec}`);
   text("name", values.path.replaceAll(NON_ASCII, "_"));
   octal("mode", values.mode & 0o7777);
   octal("uid", values.uid);
   octal("gid", values.gid);
   octal("size", values.size);
-  octal("mtime", Number(values.mtimeSec));
+  if (values.mtimeSec < 0n) putBase256(header, "mtime", values.mtimeSec);
+  else octal("mtime", Number(values.mtimeSec));
   text("type", type);
   text("linkName", values.target.replaceAll(NON_ASCII, "_"));
   text("magic", USTAR_MAGIC);
@@ -124,4 +131,11 @@ function encodeHeader(type: string, values: HeaderValues): Uint8Array {
   const sum = header.reduce((total, byte) => total + byte, 0);
   text("checksum", `${sum.toString(8).padStart(6, "0")}\0 `);
   return header;
+}
+
+/** GNU's form for numbers that octal digits cannot give: two's complement, big-endian, over the whole field. */
+function putBase256(header: Buffer, field: keyof typeof TAR_FIELD, value: bigint): void {
+  const [from, size] = TAR_FIELD[field];
+  header.fill(0xff, from, from + size);
+  header.writeBigInt64BE(value, from + size - 8);
 }
