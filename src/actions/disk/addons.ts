@@ -13,12 +13,13 @@ export interface Addons {
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
+const isFile = (name: string): boolean => name.endsWith(".addon.efi");
+
 /**
  * @param given names of addons in the image, or files that end in `.addon.efi`
  * @throws {FormatError} `disk.addon-kind` for a file that is no addon
  */
 export async function loadAddons(given: readonly string[]): Promise<Addons> {
-  const isFile = (name: string): boolean => name.endsWith(".addon.efi");
   const files = new Map<string, Uint8Array>();
   for (const path of given.filter(isFile)) {
     const bytes = await loadFile(path, "UKI addon", MAX_ADDON_SIZE, "disk.addon-too-large");

@@ -21,7 +21,7 @@ import {
   requireDigestArguments,
 } from "../../model/os/index.ts";
 import type { ImageTree } from "../../model/source/tree-source.ts";
-import { type Content, type Directory, lookup, sortedEntries, type Tree } from "../../model/tree/tree.ts";
+import { type Content, lookup, sortedEntries, type Tree } from "../../model/tree/tree.ts";
 
 interface Common {
   readonly architecture: Architecture;
@@ -212,12 +212,11 @@ async function readKernel(source: ImageTree, files: readonly BootFile[], archite
 function findKeys(tree: Tree): Map<string, Content> {
   const root = lookup(tree, "/usr/lib/bootc/install/secureboot-keys");
   if (root?.kind !== "directory") return new Map();
-  const filesOf = (directory: Directory) => sortedEntries(directory).filter(([name]) => name.endsWith(".auth"));
   return new Map(
     sortedEntries(root).flatMap(([set, node]) => {
       if (node.kind !== "directory") return [];
-      return filesOf(node).flatMap(([name, file]) =>
-        file.kind === "file" ? [[`${set}/${name}`, file.content] as const] : [],
+      return sortedEntries(node).flatMap(([name, file]) =>
+        file.kind === "file" && name.endsWith(".auth") ? [[`${set}/${name}`, file.content] as const] : [],
       );
     }),
   );

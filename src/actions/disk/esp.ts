@@ -35,10 +35,6 @@ export interface Entry {
 export function listEspFiles(input: EspInput, entry: Entry): Map<string, EspFile> {
   const { addonFiles, contentOf, id, keys, parts } = input;
   const { architecture } = parts;
-  const bytes = (text: string | Uint8Array): EspFile => {
-    const content = Buffer.from(text);
-    return { size: content.length, content };
-  };
   const files = new Map<string, EspFile>();
   const add = (path: string, file: EspFile): void => {
     if (files.has(path)) {
@@ -65,6 +61,11 @@ export function listEspFiles(input: EspInput, entry: Entry): Map<string, EspFile
   for (const [path, content] of parts.keys) add(`${ESP.keys}/${path}`, contentOf(content));
   for (const [path, content] of keys) add(`${ESP.keys}/${path}`, bytes(content));
   return files;
+}
+
+function bytes(text: string | Uint8Array): EspFile {
+  const content = Buffer.from(text);
+  return { size: content.length, content };
 }
 
 /** First systemd-boot that knows the key `uki`. */

@@ -70,7 +70,6 @@ export function buildRootTree(input: RootInput): Ext4Directory<DiskContent> {
 }
 
 function addRepository(root: TreeBuilder, { images, objects, streams, tags }: Repository, meta: MemoryObject): void {
-  const at = (...parts: readonly string[]): string => [ROOT.repository, ...parts].join("/");
   root.directory(at(), REPOSITORY_MODE);
   for (const name of [OBJECTS, IMAGES, STREAMS]) root.directory(at(name));
   root.object(at(META_FILE), meta);
@@ -79,6 +78,8 @@ function addRepository(root: TreeBuilder, { images, objects, streams, tags }: Re
   for (const [contentId, hex] of streams) root.symlink(at(STREAMS, contentId), objectLink(hex));
   for (const [tag, contentId] of tags) root.symlink(at(STREAMS, REFS, OCI_REFS, tagFileName(tag)), tagLink(contentId));
 }
+
+const at = (...parts: readonly string[]): string => [ROOT.repository, ...parts].join("/");
 
 /** Owner, time and SELinux label for what the disk adds: those of a directory of the image. */
 function labelled({ root }: Tree, name: "" | "usr" | "boot", time: number): Ext4Metadata {

@@ -122,7 +122,7 @@ export class SplitStreamWriter {
 
   #write(bytes: Uint8Array): void {
     this.#written = new Promise((resolve, reject) =>
-      this.#zstd.write(bytes, (error) => (error == null ? resolve() : reject(error))),
+      this.#zstd.write(bytes, (error) => (error instanceof Error ? reject(error) : resolve())),
     );
   }
 }
