@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { CommandError, quote, RegistryError } from "../../lib/errors.ts";
 import { startCommand } from "../host-io/command.ts";
 import type { Credential } from "./credential.ts";
+import { parseAnswer } from "./parse-answer.ts";
 
 const answerSchema = v.object({ Username: v.string(), Secret: v.string() });
 
@@ -38,24 +39,16 @@ export async function askHelper(name: string, server: string): Promise<Credentia
     const ended = error.data["status"];
     status = typeof ended === "number" ? `exit status ${ended}` : error.code;
   }
-  const text = Buffer.concat(output).toString("utf8");
-  if (status !== undefined) {
-    if (NOT_FOUND.test(text)) return undefined;
-    throw failed(name, status);
-  }
-  return parseAnswer(name, text);
+  const said = Buffer.concat(output);
+  if (status === undefined) return toCredential(name, said);
+  if (NOT_FOUND.test(said.toString("utf8"))) return undefined;
+  throw failed(name, status);
 }
 
-function parseAnswer(name: string, text: string): Credential {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw failed(name, "found something else, expected JSON");
-  }
-  const answer = v.safeParse(answerSchema, value);
-  if (!answer.success) throw failed(name, "found something else, expected Username and Secret");
-  const { Secret, Username } = answer.output;
+function toCredential(name: string, said: Uint8Array): Credential {
+  const answer = parseAnswer(answerSchema, said);
+  if (answer === undefined) throw failed(name, "found something else, expected JSON with Username and Secret");
+  const { Secret, Username } = answer;
   if (Username === TOKEN_USER) return { kind: "identity-token", token: Secret };
   return { kind: "password", user: Username, password: Secret };
 }

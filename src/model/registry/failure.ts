@@ -1,6 +1,7 @@
 /** From what a registry or the network says to a `RegistryError`. No message holds a query, a header or a credential. */
 import * as v from "valibot";
 import { quote, RegistryError, SealwrightError } from "../../lib/errors.ts";
+import { parseAnswer } from "./parse-answer.ts";
 import type { HttpResponse } from "./transport.ts";
 
 /** Safety limit on what is read of an error's body; the specification's have a line or two. */
@@ -58,16 +59,9 @@ export function retryAfter(value: string | undefined, now: number): number | und
 
 async function errorText(response: HttpResponse): Promise<string> {
   const bytes = await response.load(MAX_ERROR_BODY).catch(() => undefined);
-  if (bytes === undefined) return "";
-  try {
-    const { errors } = v.parse(errorBody, JSON.parse(Buffer.from(bytes).toString("utf8")));
-    return errors
-      .slice(0, 3)
-      .map(({ code, message }) => `${code.slice(0, 40)}${message ? ` ${quote(message)}` : ""}`)
-      .join(", ");
-  } catch {
-    return "";
-  }
+  const answer = bytes === undefined ? undefined : parseAnswer(errorBody, bytes);
+  const said = (answer?.errors ?? []).slice(0, 3);
+  return said.map(({ code, message }) => `${code.slice(0, 40)}${message ? ` ${quote(message)}` : ""}`).join(", ");
 }
 
 /** Codes of OpenSSL and Node for a chain that does not hold. */

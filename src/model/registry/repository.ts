@@ -14,6 +14,7 @@ import { quote, RegistryError, VerificationError } from "../../lib/errors.ts";
 import { downloadBlob } from "./blob-download.ts";
 import { type BlobUpload, startUpload } from "./blob-upload.ts";
 import { malformedAnswer, resolveUrl } from "./failure.ts";
+import { parseAnswer } from "./parse-answer.ts";
 import type { Session } from "./session.ts";
 import { bytesBody, type HttpResponse } from "./transport.ts";
 
@@ -174,9 +175,9 @@ export class Repository {
   async *listTags(): AsyncGenerator<string, void, void> {
     const what = this.#what("tags");
     for await (const { bytes, url } of this.#pages(`/v2/${this.name}/tags/list`, what)) {
-      const page = v.safeParse(tagPage, JSON.parse(Buffer.from(bytes).toString("utf8")) as unknown);
-      if (!page.success) throw malformedAnswer(what, url, "a list of tags", "something else");
-      yield* page.output.tags ?? [];
+      const page = parseAnswer(tagPage, bytes);
+      if (page === undefined) throw malformedAnswer(what, url, "a list of tags", "something else");
+      yield* page.tags ?? [];
     }
   }
 

@@ -7,6 +7,7 @@ import * as v from "valibot";
 import type { Challenge } from "./challenge.ts";
 import { basicAuthorization, type Credential } from "./credential.ts";
 import { malformedAnswer, responseError } from "./failure.ts";
+import { parseAnswer } from "./parse-answer.ts";
 import { Attempts, type Pacing } from "./retry.ts";
 import { bytesBody, type HttpRequest, type HttpResponse, type HttpTransport } from "./transport.ts";
 
@@ -86,17 +87,9 @@ function tokenRequest({ challenge, credential, realm, scopes }: TokenQuestion): 
 
 async function readAnswer(what: string, response: HttpResponse, now: number): Promise<AccessToken> {
   const bytes = await response.load(MAX_TOKEN_ANSWER);
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch {
-    throw malformedAnswer(what, response.url, "JSON", "something else");
-  }
-  const parsed = v.safeParse(answerSchema, value);
-  const token = parsed.success ? (parsed.output.token ?? parsed.output.access_token) : undefined;
-  if (!parsed.success || token === undefined || token === null) {
-    throw malformedAnswer(what, response.url, "a token", "none");
-  }
-  const life = Math.max(0, parsed.output.expires_in ?? DEFAULT_LIFE_SECONDS);
+  const answer = parseAnswer(answerSchema, bytes);
+  const token = answer?.token ?? answer?.access_token;
+  if (!token) throw malformedAnswer(what, response.url, "a token", "none");
+  const life = Math.max(0, answer?.expires_in ?? DEFAULT_LIFE_SECONDS);
   return { token, expiresAt: now + Math.max(1000, life * 1000 - MARGIN_MS) };
 }
