@@ -1,6 +1,6 @@
 import { readInode } from "../../formats/ext4/index.ts";
 import type { ComposefsArgument } from "../../formats/uki/index.ts";
-import { type ByteString, showByteString } from "../../lib/bytes/byte-string.ts";
+import { showByteString } from "../../lib/bytes/byte-string.ts";
 import { showSize, toHex } from "../../lib/bytes/numbers.ts";
 import { FormatError, PolicyError, VerificationError } from "../../lib/errors.ts";
 import { treeFromErofs } from "../../model/composefs/index.ts";
@@ -10,7 +10,6 @@ import { countOf } from "../../model/verdict/describe.ts";
 import { describeFault } from "./faults.ts";
 import { inFile } from "./in-file.ts";
 import type { ProvedRepository } from "./repository.ts";
-import type { ProvedUki } from "./ukis.ts";
 import type { DiskVerdictBuilder } from "./verdict.ts";
 
 /** What an image asks of an object. */
@@ -37,12 +36,12 @@ export async function verifyImages(
   verdict: DiskVerdictBuilder,
   root: RootVolume,
   repository: ProvedRepository,
-  ukis: readonly ProvedUki[],
+  commandLines: readonly (readonly ComposefsArgument[])[],
 ): Promise<ProvedImages> {
   const uses = new Map<string, ObjectUse>();
   const digests = new Set<string>();
   const seen = new Set<string>();
-  for (const { arguments: given } of ukis) {
+  for (const given of commandLines) {
     // A host takes one of several: which of them is not there does no harm as long as one is.
     const present = given.filter(({ digestHex }) => repository.images.has(digestHex));
     for (const argument of present.length > 0 ? present : given) {
@@ -119,7 +118,7 @@ function collectUses({ root }: Tree, { objects }: ProvedRepository, uses: Map<st
       if (node.kind === "directory") open.push([node, `${above}/${name}`]);
       if (node.kind !== "file" || node.content.kind === "inline") continue;
       const { content } = node;
-      const path = `${above}/${showByteString(name as ByteString)}`;
+      const path = `${above}/${showByteString(name)}`;
       const digest = content.kind === "external" ? (content.digests.sha512 ?? content.digests.sha256) : undefined;
       if (digest === undefined || content.kind !== "external") {
         const message = `${path}: found a ${content.kind} file, expected one with an object and its digest`;

@@ -1,4 +1,5 @@
-import { PolicyError, VerificationError } from "../../lib/errors.ts";
+import { type ComposefsArgument, findComposefsArguments } from "../../formats/uki/index.ts";
+import { PolicyError, SealwrightError, VerificationError } from "../../lib/errors.ts";
 import { type BootMenu, type MenuEntry, readBootMenu } from "../../model/disk/boot-menu.ts";
 import { type EspFile, findEspFile } from "../../model/disk/esp.ts";
 import type { Esp } from "./esp.ts";
@@ -10,17 +11,21 @@ export interface StartedUki {
   readonly file: EspFile;
 }
 
+export interface ProvedMenu {
+  /** In the order of the menu. */
+  readonly started: readonly StartedUki[];
+  /** Digests that entries name which start a bare kernel: nothing signs them, what they name can be checked all the same. */
+  readonly unsigned: readonly ComposefsArgument[];
+}
+
 /**
  * Every entry must start a UKI that is there: whoever sits at the machine can choose any.
- *
- * @returns in the order of the menu; undefined when no entry starts anything
  */
-export async function verifyMenu(verdict: DiskVerdictBuilder, esp: Esp): Promise<StartedUki[] | undefined> {
+export async function verifyMenu(verdict: DiskVerdictBuilder, esp: Esp): Promise<ProvedMenu> {
   const menu = readBootMenu(esp.volume, esp.files);
   for (const problem of menu.problems) verdict.warn("entries", problem);
   if (menu.entries.length === 0) {
     verdict.broken("entries", new VerificationError("disk.entry.none", "ESP: found no boot entry, expected one"));
-    return undefined;
   }
   const started: StartedUki[] = [];
   for (const entry of menu.entries) {
@@ -35,7 +40,18 @@ export async function verifyMenu(verdict: DiskVerdictBuilder, esp: Esp): Promise
       verdict.warn("entries", { code: "disk.entry.options-ignored", message });
     }
   }
-  return started.length === 0 ? undefined : started;
+  const bare = menu.entries.flatMap(({ entry, uki }) => (uki === undefined && entry?.options ? [entry.options] : []));
+  return { started, unsigned: bare.flatMap(digestsOf) };
+}
+
+/** A command line that cannot be read names none. */
+function digestsOf(commandLine: string): ComposefsArgument[] {
+  try {
+    return findComposefsArguments(commandLine);
+  } catch (error) {
+    if (error instanceof SealwrightError) return [];
+    throw error;
+  }
 }
 
 function requireUki({ files }: Esp, entry: MenuEntry): StartedUki {

@@ -7,11 +7,16 @@ import { countOf } from "../../model/verdict/describe.ts";
 import type { ProvedUki } from "./ukis.ts";
 import type { DiskVerdictBuilder } from "./verdict.ts";
 
-/** What a deployment needs beside its tree. No signature covers it: the owner of the machine writes there. */
+/**
+ * What a deployment needs beside its tree. No signature covers it: the owner of the machine writes there.
+ *
+ * @param started digests that entries start, proved or not
+ */
 export async function verifyState(
   verdict: DiskVerdictBuilder,
   volume: Ext4Volume,
   ukis: readonly ProvedUki[],
+  started: ReadonlySet<string>,
 ): Promise<void> {
   const stored = await verdict.check(
     "state",
@@ -19,7 +24,6 @@ export async function verifyState(
     (found) => countOf(found.length, "deployment"),
   );
   if (stored === undefined) return;
-  const booted = new Set(ukis.flatMap(({ arguments: given }) => given.map(({ digestHex }) => digestHex)));
   for (const { arguments: given, bootDigest, path } of ukis) {
     const deployment = stored.find(({ id }) => given.some(({ digestHex }) => digestHex === id));
     const proved = await verdict.check(
@@ -30,7 +34,7 @@ export async function verifyState(
     );
     if (proved !== undefined) warnOfOrigin(verdict, proved, bootDigest);
   }
-  for (const { id } of stored.filter((one) => !booted.has(one.id))) {
+  for (const { id } of stored.filter((one) => !started.has(one.id))) {
     const message = `/${ROOT.deployment(id)}: no boot entry starts it`;
     verdict.warn("state", { code: "disk.state.unreferenced", message });
   }

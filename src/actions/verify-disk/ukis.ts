@@ -74,13 +74,16 @@ function verifyUki(esp: Esp, file: EspFile, db: SignatureDatabase): { readonly u
 /** The digest must be in the name, too: bootc finds image and state of a deployment by it. */
 function requireArguments(uki: Uki, path: string, options: { readonly allowMissingVerity?: boolean }): SealArguments {
   const given = requireSealArguments(uki, options);
-  const [, id] = /bootc_composefs-([0-9a-f]+)\.efi$/.exec(path) ?? [];
+  const id = idInName(path);
   if (id === undefined || given.some(({ digestHex }) => digestHex === id)) return given;
   throw new VerificationError(
     "disk.uki.name-differs",
     `found digest ${given.map(({ digestHex }) => digestHex).join(", ")} on the command line, expected that of the name`,
   );
 }
+
+/** The digest that bootc has put into the name of a UKI. */
+export const idInName = (path: string): string | undefined => /bootc_composefs-([0-9a-f]+)\.efi$/.exec(path)?.[1];
 
 /** Addons, and UKIs that no entry starts. */
 function verifyOther(esp: Esp, file: EspFile, db: SignatureDatabase): string {

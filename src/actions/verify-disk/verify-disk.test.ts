@@ -178,7 +178,7 @@ describe("one change to an object", () => {
 
   test("verifyDisk() tells of twenty objects at most", async () => {
     const disk = copyDisk(sealed, join(directory, "changed.raw"));
-    for (const path of Object.keys(CONTENTS)) flipIn(fileOf(path as keyof typeof CONTENTS), 1)(disk);
+    for (const path of Object.keys(CONTENTS)) flipIn(fileOf(path), 1)(disk);
     const { links, exitCode } = await verify(disk);
     expect(links.filter(({ status }) => status === "broken").map(({ data }) => data?.["path"])).toEqual([
       "/usr/lib/blocks",
@@ -255,7 +255,7 @@ describe("one change to the repository", () => {
         disk,
         ["mkdir /composefs/objects/00"].filter(() => !hasPrefix("00")),
       );
-    await change(disk);
+    change(disk);
     expect(Object.keys(await faultsOf(disk))).toContain(code);
   });
 
@@ -373,6 +373,16 @@ describe("one change to the ESP", () => {
     return await sealed.buildUki(commandLine, { linux: undefined, initrds: [], osRelease: undefined } as never);
   }
 
+  test("verifyDisk() checks the tree of an entry that nothing signs", async () => {
+    const disk = copyDisk(sealed, join(directory, "changed.raw"));
+    removeFromEsp(disk, sealed.uki);
+    putOnEsp(disk, sealed.entry, `linux /vmlinuz\ninitrd /initrd\noptions rw composefs=${sealed.id}\n`);
+    flip(disk, placeOf(disk, fileOf("usr/lib/blocks"), 0));
+    const faults = await faultsOf(disk);
+    expect(Object.keys(faults)).toEqual(["entries: disk.entry.not-uki", "objects: disk.object.digest-mismatch"]);
+    expect(faults["objects: disk.object.digest-mismatch"]?.data).toMatchObject({ path: "/usr/lib/blocks" });
+  });
+
   test("verifyDisk() takes a signed addon", async () => {
     const disk = copyDisk(sealed, join(directory, "changed.raw"));
     putOnEsp(disk, `${sealed.uki}.extra.d/a.addon.efi`, await sealed.sign(await addon("debug")));
@@ -456,7 +466,7 @@ describe("a hostile disk", () => {
       try {
         await verify(disk);
       } catch (error) {
-        expect(error, `round ${round}: ${places}`).toBeInstanceOf(SealwrightError);
+        expect(error, `round ${round}: ${places.join(" ")}`).toBeInstanceOf(SealwrightError);
       }
       for (const place of places) flip(disk, place);
     }

@@ -15,7 +15,7 @@ import { verifyMenu } from "./menu.ts";
 import { verifyObjects } from "./objects.ts";
 import { verifyRepository } from "./repository.ts";
 import { verifyState } from "./state.ts";
-import { verifyUkis } from "./ukis.ts";
+import { idInName, verifyUkis } from "./ukis.ts";
 import { DISK_LINKS, type DiskVerdict } from "./verdict.ts";
 
 export interface VerifyDiskOptions {
@@ -51,15 +51,19 @@ export async function verifyDisk(path: string, options: VerifyDiskOptions): Prom
   if (esp !== undefined) verifyPrograms(verdict, esp, db);
   if (esp !== undefined) await verifyBootLoader(verdict, esp, db);
   const menu = esp && (await verifyMenu(verdict, esp));
-  const ukis = esp && (await verifyUkis(verdict, esp, menu ?? [], db, options));
+  const ukis = esp && menu ? await verifyUkis(verdict, esp, menu.started, db, options) : [];
   throwIfInterrupted(options.signal);
 
   const root = await verdict.check("repository", () => openRootVolume(disk, table), describeRoot);
   const repository = root && (await verifyRepository(verdict, root));
   if (root === undefined || repository === undefined) return finish();
-  const images = await verifyImages(verdict, root, repository, ukis ?? []);
+  const signed = ukis.map(({ arguments: given }) => given);
+  const unsigned = menu?.unsigned ?? [];
+  const images = await verifyImages(verdict, root, repository, [...signed, ...unsigned.map((argument) => [argument])]);
   await verifyObjects(verdict, { disk, root, repository, images }, options);
-  await verifyState(verdict, root.volume, ukis ?? []);
+  const digests = [...signed.flat(), ...unsigned].map(({ digestHex }) => digestHex);
+  const names = menu?.started.map(({ file }) => idInName(file.path) ?? "") ?? [];
+  await verifyState(verdict, root.volume, ukis, new Set([...digests, ...names]));
   return finish();
 }
 

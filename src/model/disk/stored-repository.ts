@@ -72,6 +72,9 @@ export function readRepository(volume: Ext4Volume): StoredRepository {
   };
 }
 
+/** Which of the two a kernel finds depends on its index. */
+const TWICE = "found the name twice, expected it once";
+
 class RepositoryReader {
   readonly #volume: Ext4Volume;
   readonly #problems: OsProblem[];
@@ -97,6 +100,7 @@ class RepositoryReader {
           this.#report("disk.object.stray", `${below}/${rest}`, `found a ${inode.kind}, expected ${expected}`);
           continue;
         }
+        if (objects.has(hex)) this.#report("disk.object.stray", `${below}/${rest}`, TWICE);
         const { ino, isVerity, size } = inode;
         objects.set(hex, { hex, algorithm, inode: { ino, size, isVerity } });
         if (objects.size > OBJECTS_MAX) {
@@ -122,7 +126,10 @@ class RepositoryReader {
       if (prefix === undefined || rest === undefined) {
         const found = inode.kind === "symlink" ? `a link to "${showByteString(target as ByteString)}"` : inode.kind;
         this.#report("disk.link.stray", `${path}/${name}`, `found ${found}, expected a link to an object`);
-      } else links.set(name, prefix + rest);
+        continue;
+      }
+      if (links.has(name)) this.#report("disk.link.stray", `${path}/${name}`, TWICE);
+      links.set(name, prefix + rest);
     }
     return links;
   }
