@@ -38,12 +38,14 @@ const FRAME_MS = 80;
 
 function terminalRenderer(stream: ErrorStream, now: () => number): ProgressRenderer {
   let drawnAt = 0;
+  let startedAt = 0;
   let open = "";
   const draw = (line: string) => stream.write(`\r\u001b[K${line.slice(0, (stream.columns ?? 80) - 1)}`);
   return {
     report(event) {
-      const line = progressLine(event);
       const sameStep = open === event.text;
+      if (!sameStep) startedAt = now();
+      const line = `${progressLine(event)}${showRate(event, now() - startedAt)}`;
       if (open !== "" && !sameStep) stream.write("\n");
       if (!sameStep || now() - drawnAt >= FRAME_MS || event.done === event.total) {
         draw(line);
@@ -56,6 +58,11 @@ function terminalRenderer(stream: ErrorStream, now: () => number): ProgressRende
       open = "";
     },
   };
+}
+
+/** Of bytes, once there has been time to tell. */
+function showRate({ done = 0, unit }: ProgressEvent, elapsedMs: number): string {
+  return unit === "bytes" && elapsedMs >= 1000 ? `  ${showSize(Math.round((1000 * done) / elapsedMs))}/s` : "";
 }
 
 function progressLine({ text, done, total, unit }: ProgressEvent): string {
