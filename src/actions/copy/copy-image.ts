@@ -14,7 +14,13 @@ import { hostPlatform } from "../../model/image/host-platform.ts";
 import type { Blob } from "../../model/image/image.ts";
 import { type ImageWriter, openImageWriter } from "../../model/image/image-writer.ts";
 import { openImageSource } from "../../model/image/open-image.ts";
-import { chooseCandidate, type ImageSource, loadManifest, resolveIndexes } from "../../model/image/source.ts";
+import {
+  chooseCandidate,
+  type ImageSource,
+  loadManifest,
+  MAX_INDEX_DEPTH,
+  resolveIndexes,
+} from "../../model/image/source.ts";
 import type { Registries } from "../../model/registry/index.ts";
 
 export interface CopyOptions {
@@ -39,9 +45,6 @@ export interface CopyReport {
   /** Bytes of blobs that had to be read; the rest was there, was mounted, or shares its place with the source. */
   readonly moved: number;
 }
-
-/** Safety limit: nobody nests indexes deeper than an index in an index. */
-const MAX_INDEX_DEPTH = 4;
 
 /** @throws whatever opening the source and the writer throw; `image.blob.*` where a source is not what it says */
 export async function copyImage(from: string, to: string, options: CopyOptions = {}): Promise<CopyReport> {

@@ -43,7 +43,7 @@ export interface ResolveOptions {
 }
 
 /** Safety limit: nobody nests indexes deeper than an index in an index. */
-const MAX_INDEX_DEPTH = 4;
+export const MAX_INDEX_DEPTH = 4;
 
 /**
  * Reads manifest and config and checks their digests; layers are only found.
