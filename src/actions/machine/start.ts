@@ -7,6 +7,7 @@ import { throwIfInterrupted } from "../../model/host-io/interrupt.ts";
 import {
   endProcess,
   findProgram,
+  pause,
   type RunningProcess,
   selfIdentity,
   startProcess,
@@ -220,9 +221,17 @@ async function firstContact(qemu: RunningProcess, path: string, log: string): Pr
     throw await explainEnd(log);
   });
   early.catch(() => {});
-  using monitor = await Promise.race([openMonitor(path, CONTACT_MS), early]);
-  return await Promise.race([forwardedPort(monitor), early]);
+  try {
+    using monitor = await Promise.race([openMonitor(path, CONTACT_MS), early]);
+    return await Promise.race([forwardedPort(monitor), early]);
+  } catch (error) {
+    // A QEMU that ends closes its monitor a moment before; its own words say more.
+    await Promise.race([early, pause(END_MS)]);
+    throw error;
+  }
 }
+
+const END_MS = 2000;
 
 /** QEMU opens its monitor at once; a busy host may need time to load it. */
 const CONTACT_MS = 30_000;

@@ -27,7 +27,9 @@ export async function openMonitor(path: string, patienceMs = 0): Promise<Monitor
   socket.on("close", () => {
     for (const { reject } of waiting.splice(0)) reject(closed());
   });
-  createInterface({ input: socket }).on("line", (line) => {
+  const lines = createInterface({ input: socket });
+  lines.on("error", () => {}); // it passes on those of the socket, which end in "close"
+  lines.on("line", (line) => {
     const message = parseReply(line);
     if (message === undefined) return; // greeting or event
     const { error, return: value } = message;
