@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { buildCommand } from "@stricli/core";
 import type { Context } from "../context.ts";
 import { machinePlaces } from "../directories.ts";
+import { openDiskArgument } from "../disk-argument.ts";
 import { jsonFlag, requiredTextFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
 
@@ -17,15 +18,16 @@ interface Flags {
 }
 
 export const vmTestCommand = buildCommand<Flags, [string], Context>({
-  async func(flags, disk) {
+  async func(flags, argument) {
     await perform(this, flags.json, async () => {
       const [{ TAMPER_CASES }, { testMachine }, { junit, showTest }] = await Promise.all([
         import("../../actions/machine/tamper.ts"),
         import("../../actions/machine/test-machine.ts"),
         import("../show/vm-test.ts"),
       ]);
+      await using disk = await openDiskArgument(this, argument);
       const all = flags.tamper ? TAMPER_CASES.map(({ name }) => name) : [];
-      const report = await testMachine(disk, {
+      const report = await testMachine(disk.path, {
         places: machinePlaces(this.env),
         keys: flags.keys,
         tamper: flags.only?.split(",") ?? all,
@@ -46,7 +48,13 @@ export const vmTestCommand = buildCommand<Flags, [string], Context>({
   parameters: {
     positional: {
       kind: "tuple",
-      parameters: [{ brief: "Disk image with a sealed system, raw or qcow2", parse: String, placeholder: "DISK" }],
+      parameters: [
+        {
+          brief: "Disk with a sealed system, raw or qcow2, or an image to build one from",
+          parse: String,
+          placeholder: "DISK|IMAGE",
+        },
+      ],
     },
     flags: {
       keys: requiredTextFlag("DIR", "Directory of the keys that the machine trusts; private keys are not needed"),
@@ -80,6 +88,7 @@ export const vmTestCommand = buildCommand<Flags, [string], Context>({
       "",
       "EXAMPLES",
       "  sealwright vm test os.raw --keys keys",
+      "  sealwright vm test oci:./sealed --keys keys",
       "  sealwright vm test os.qcow2 --keys keys --tamper --junit report.xml",
       "  sealwright vm test os.raw --keys keys --only object,uki-stranger",
     ].join("\n"),

@@ -1,13 +1,21 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
+import { UsageError } from "../../lib/errors.ts";
 import type { Context } from "../context.ts";
 import { machinePlaces, stateDirectory } from "../directories.ts";
+import { openDiskArgument } from "../disk-argument.ts";
 import { jsonFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
 import { vmTestCommand } from "./vm-test.ts";
 
 const diskArgument = {
   kind: "tuple",
-  parameters: [{ brief: "Disk image with a sealed system, raw or qcow2", parse: String, placeholder: "DISK" }],
+  parameters: [
+    {
+      brief: "Disk with a sealed system, raw or qcow2, or an image to build one from",
+      parse: String,
+      placeholder: "DISK|IMAGE",
+    },
+  ],
 } as const;
 
 const nameArgument = {
@@ -36,17 +44,23 @@ interface RunFlags {
 }
 
 const runCommand = buildCommand<RunFlags, [string], Context>({
-  async func(flags, disk) {
+  async func(flags, argument) {
     await perform(this, flags.json, async () => {
       const { keys, name, memory, cpus, store } = flags;
       const places = machinePlaces(this.env);
+      await using disk = await openDiskArgument(this, argument);
+      if (disk.built && (flags.detach || name !== undefined || flags.libvirtXml)) {
+        throw new UsageError("machine.disk.not-kept", "a machine that is kept needs a disk that is kept", {
+          hint: `sealwright disk build ${argument} -o disk.raw`,
+        });
+      }
       if (flags.libvirtXml) {
         const { libvirtDomain } = await import("../../actions/machine/libvirt-domain.ts");
-        const xml = await libvirtDomain(disk, { config: places.config, name, memory, cpus, store });
+        const xml = await libvirtDomain(disk.path, { config: places.config, name, memory, cpus, store });
         return { text: xml, json: { xml } };
       }
       const { runMachine } = await import("../../actions/machine/run-machine.ts");
-      const report = await runMachine(disk, {
+      const report = await runMachine(disk.path, {
         places,
         name,
         keys,
@@ -96,10 +110,11 @@ const runCommand = buildCommand<RunFlags, [string], Context>({
       "guest has an SSH server: a key made for this machine goes in through SMBIOS, the disk is not touched.",
       "",
       "Without --detach the serial console is shown until the guest switches itself off; Ctrl-C ends the machine.",
-      "A boot that is refused ends with the reason.",
+      "A boot that is refused ends with the reason. From an image a disk is built, which is gone at the end.",
       "",
       "EXAMPLES",
       "  sealwright vm run os.raw --keys keys --snapshot",
+      "  sealwright vm run oci:./sealed --keys keys",
       "  sealwright vm run os.qcow2 --keys keys --name web --detach --ssh-wait",
       "  sealwright vm run os.raw --libvirt-xml --store vars.fd > domain.xml",
     ].join("\n"),
