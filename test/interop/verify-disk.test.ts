@@ -2,8 +2,12 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { codeOfAsync } from "../../../test/code-of.ts";
-import { run } from "../../../test/tools/disk.ts";
+import { type VerifyDiskOptions, verifyDisk } from "../../src/actions/verify-disk/verify-disk.ts";
+import { verityOffset } from "../../src/formats/ext4/index.ts";
+import { SealwrightError } from "../../src/lib/errors.ts";
+import { encodeMeta } from "../../src/model/repository/index.ts";
+import { codeOfAsync } from "../code-of.ts";
+import { run } from "../tools/disk.ts";
 import {
   CONTENTS,
   copyDisk,
@@ -16,11 +20,7 @@ import {
   type SealedDisk,
   verityCommands,
   withVerity,
-} from "../../../test/tools/sealed-disk.ts";
-import { verityOffset } from "../../formats/ext4/index.ts";
-import { SealwrightError } from "../../lib/errors.ts";
-import { encodeMeta } from "../../model/repository/index.ts";
-import { type VerifyDiskOptions, verifyDisk } from "./verify-disk.ts";
+} from "../tools/sealed-disk.ts";
 
 let directory: string;
 let sealed: SealedDisk;
