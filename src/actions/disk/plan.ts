@@ -10,7 +10,7 @@ import {
   partitionSize,
   SECTOR_SIZE,
 } from "../../formats/gpt/index.ts";
-import { alignUp, showSize } from "../../lib/bytes/numbers.ts";
+import { alignUp } from "../../lib/bytes/numbers.ts";
 import { type Piece, shiftPieces } from "../../lib/bytes/piece.ts";
 import { FormatError, PolicyError } from "../../lib/errors.ts";
 import type { DiskContent } from "../../model/disk/content.ts";
@@ -149,7 +149,7 @@ function espTooSmall(size: number, cause: FormatError): PolicyError {
   const enough = alignUp(needed + 2 * MIB + Math.ceil(needed / 64), MIB);
   return new PolicyError(
     "disk.esp-too-small",
-    `the ESP has ${showSize(size)}, its files need ${showSize(needed)}: ${cause.message}`,
+    `the ESP has ${showMib(size)}, its files need ${showMib(needed)}: ${cause.message}`,
     { cause, data: { size, needed }, hint: `give it more with --esp-size ${Math.ceil(enough / MIB)}M` },
   );
 }
@@ -162,7 +162,7 @@ function rootTooSmall(rootTree: Ext4Directory<DiskContent>, size: number, cause:
   });
   return new PolicyError(
     "disk.root-too-small",
-    `the root partition has ${showSize(size)}, the deployment needs ${showSize(needed)} without room for a host's own files`,
+    `the root partition has ${showMib(size)}, the deployment needs ${showMib(needed)} without room for a host's own files`,
     {
       cause,
       data: { size, needed },
@@ -174,7 +174,10 @@ function rootTooSmall(rootTree: Ext4Directory<DiskContent>, size: number, cause:
 function diskTooSmall(size: number, needed: number): PolicyError {
   return new PolicyError(
     "disk.too-small",
-    `the disk has ${showSize(size)}, its partitions need ${showSize(needed)} at least`,
+    `the disk has ${showMib(size)}, its partitions need ${showMib(needed)} at least`,
     { data: { size, needed }, hint: "raise --size, or lower --esp-size or --root-size" },
   );
 }
+
+/** Whole MiB, so that sizes that nearly fit are told apart. */
+const showMib = (size: number): string => `${Math.ceil(size / MIB)} MiB`;
