@@ -1,6 +1,6 @@
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { quote, UsageError } from "../../lib/errors.ts";
+import { NotFoundError, quote, UsageError } from "../../lib/errors.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import { exists } from "../../model/host-io/files.ts";
 import { throwIfInterrupted } from "../../model/host-io/interrupt.ts";
@@ -209,7 +209,7 @@ async function requireStore(store: string, firmware: Firmware, keys: string | un
 function requireQemu(architecture: string): void {
   const program = `qemu-system-${architecture}`;
   if (findProgram(program) === undefined) {
-    throw new UsageError("machine.qemu.not-installed", `${quote(program)} is not installed`, {
+    throw new NotFoundError("machine.qemu.not-installed", `${quote(program)} is not installed`, {
       hint: `install the package qemu-system-${architecture === "x86_64" ? "x86" : "arm"}`,
     });
   }

@@ -94,7 +94,7 @@ const runCommand = buildCommand<RunFlags, [string], Context>({
       snapshot: switchFlag("Leave the disk as it is; what the guest writes is lost at the end"),
       sshWait: switchFlag("Wait until the guest's SSH lets us in"),
       detach: switchFlag("Leave the machine running and return"),
-      console: switchFlag("Connect this terminal to the serial console"),
+      console: switchFlag("Connect this terminal to the serial console; Ctrl-a x ends the machine"),
       tpm: { kind: "boolean", brief: "Give the machine a TPM 2.0 (swtpm)", default: true },
       emulate: switchFlag("Do not try KVM"),
       libvirtXml: switchFlag("Start nothing; print a libvirt domain for this disk"),

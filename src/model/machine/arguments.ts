@@ -81,7 +81,7 @@ function diskOptions({ disk, diskFormat, snapshot }: MachineConfig): string[] {
 
 function serialOptions({ report, serial }: MachineConfig): string[] {
   const log = escapeOption(serial.log);
-  const backend = serial.terminal ? `stdio,id=serial0,signal=off,logfile=${log}` : `file,id=serial0,path=${log}`;
+  const backend = serial.terminal ? `stdio,id=serial0,mux=on,signal=off,logfile=${log}` : `file,id=serial0,path=${log}`;
   const console = ["-chardev", backend, "-serial", "chardev:serial0"];
   if (report === undefined) return console;
   return [...console, "-chardev", `file,id=serial1,path=${escapeOption(report)}`, "-serial", "chardev:serial1"];
