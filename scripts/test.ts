@@ -26,7 +26,7 @@ interface VitestReport {
 
 const CHECKS: readonly (readonly [string, ...string[]])[] = [
   ["tsc", "-p", "."],
-  ["oxlint", "--type-aware"],
+  ["oxlint", "--type-aware", "--deny-warnings"],
   ["biome", "check"],
 ];
 
