@@ -76,10 +76,19 @@ async function untilRunning(disk: string): Promise<void> {
   expect(isRunning()).toBe(true);
 }
 
-const run = (disk: string, ...more: string[]): string[] =>
-  ["vm run", path(disk), "--keys", path("keys"), "--emulate --memory 256 --cpus 1"]
-    .flatMap((words) => (words.startsWith("/") ? [words] : words.split(" ")))
-    .concat(more);
+/** Until QEMU has answered, and its sockets are on record. */
+async function untilListed(name: string): Promise<void> {
+  const record = path(`state/sealwright/machines/${name}/machine.json`);
+  for (let waited = 0; waited < 30_000 && !existsSync(record); waited += 100) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** A machine of the smallest size, under emulation. */
+function run(disk: string, ...more: string[]): string[] {
+  const keys = ["--keys", path("keys")];
+  return ["vm", "run", path(disk), ...keys, "--emulate", "--memory", "256", "--cpus", "1", ...more];
+}
 
 test("a boot that ends in the firmware is told as such, and nothing is left of it", () => {
   const { status, stderr } = sealwright(...run("one.raw"));
@@ -140,12 +149,14 @@ test.each(["SIGINT", "SIGTERM"] as const)(
 test("a command that is killed takes its machine with it, and the name is free again", async () => {
   const child = spawn(process.execPath, [program, ...run("three.raw", "--name", "crashed")], { env, stdio: "ignore" });
   await untilRunning("three.raw");
+  await untilListed("crashed");
   child.kill("SIGKILL");
   await untilNoProcess();
   const list = JSON.parse(sealwright("vm", "list", "--json").stdout) as { name: string; running: boolean }[];
   expect(list.find(({ name }) => name === "crashed")).toMatchObject({ running: false });
   expect(sealwright(...run("three.raw", "--name", "crashed")).stderr).toContain("cause: machine.no-boot-loader");
   expect(sealwright("vm", "rm", "crashed").status).toBe(0);
+  expect(readdirSync(path("run"))).toEqual([]);
 }, 120_000);
 
 /** Attributes of elements by path, as Python's XML parser reads them. */

@@ -25,6 +25,7 @@ import {
   type MachineRecord,
   releaseMachine,
   storeRecord,
+  sweepSockets,
 } from "../../model/machine/machine-store.ts";
 import { forwardedPort, openMonitor } from "../../model/machine/monitor.ts";
 import { requireSshKey } from "../../model/machine/ssh-key.ts";
@@ -187,6 +188,7 @@ export function describe({ accelerator, reason }: AcceleratorChoice): string {
 
 async function claim(disk: string, { places, name }: StartOptions) {
   const base = join(places.state, "machines");
+  await sweepSockets(base);
   const self = await selfIdentity();
   if (name !== undefined) return { name, directory: await claimMachine(base, name, self), keep: true };
   const stem = basename(disk)

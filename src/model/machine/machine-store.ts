@@ -94,6 +94,13 @@ export async function claimFreshMachine(
   }
 }
 
+/** Removes the sockets of machines that ended without being able to: killed, or with the power. */
+export async function sweepSockets(base: string): Promise<void> {
+  for (const { record, running } of await listMachines(base)) {
+    if (!running && record !== undefined) await rm(record.sockets, { recursive: true, force: true });
+  }
+}
+
 /** Hands a machine to the process that it ends with from now on. */
 export async function changeOwner(directory: string, owner: ProcessIdentity): Promise<void> {
   await replaceJson(join(directory, "owner.json"), owner);
