@@ -25,12 +25,15 @@ export function hashBlocks(data: Uint8Array, algorithm: VerityAlgorithm, into: U
     at += digestSize;
   }
   if (from < data.length) {
-    const last = new Uint8Array(VERITY_BLOCK_SIZE);
-    last.set(data.subarray(from));
-    hashes.write(hash(algorithm, last, "binary"), at, digestSize, "latin1");
+    lastBlock.set(data.subarray(from));
+    lastBlock.fill(0, data.length - from);
+    hashes.write(hash(algorithm, lastBlock, "binary"), at, digestSize, "latin1");
   }
   return size;
 }
+
+/** Filled anew for each unfinished block: most files end in one, and many are nothing else. */
+const lastBlock = new Uint8Array(VERITY_BLOCK_SIZE);
 
 /** Bytes of the block hashes ("leaves") of `size` bytes of data. */
 export function leavesSize(size: number, algorithm: VerityAlgorithm): number {

@@ -1,6 +1,6 @@
 /** The program of the hashing workers: fs-verity leaves and digests, and running hashes of blobs. */
 import { createHash, type Hash } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import {
   computeFsverityDigest,
   hashBlocks,
@@ -81,7 +81,8 @@ serve((job: VerityJob): Hashes | RangeHashes | string | undefined => {
     case "files":
       return hashFiles(job);
     case "range": {
-      const { bytes, identity } = readStable(job.path, job.size, job.from, job.to);
+      const { bytes, stat } = readStable(job.path, job.size, job.from, job.to);
+      const identity = `${stat.dev}:${stat.ino}:${stat.mtimeMs}:${stat.ctimeMs}`;
       return { hashes: hashAll([[bytes, false]], job.algorithms), identity };
     }
     default:
@@ -144,10 +145,10 @@ function readStable(
   size: number,
   from: number,
   to: number,
-): { bytes: Uint8Array; identity: string } {
+): { bytes: Uint8Array; stat: Stats } {
   const fd = openSync(asFsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const before = identityOf(fd, path, size);
+    const before = statListed(fd, path, size);
     if (scratch.length < to - from) scratch = new Uint8Array(to - from);
     const bytes = scratch.subarray(0, to - from);
     for (let filled = 0; filled < bytes.length; ) {
@@ -155,17 +156,20 @@ function readStable(
       if (read === 0) throw changed(path, `${size} bytes`, `${from + filled}`);
       filled += read;
     }
-    if (identityOf(fd, path, size) !== before) throw changed(path, "no change while it was read", "one");
-    return { bytes, identity: before };
+    const after = statListed(fd, path, size);
+    if (after.mtimeMs !== before.mtimeMs || after.ctimeMs !== before.ctimeMs) {
+      throw changed(path, "no change while it was read", "one");
+    }
+    return { bytes, stat: before };
   } finally {
     closeSync(fd);
   }
 }
 
-function identityOf(fd: number, path: string | Uint8Array, size: number): string {
+function statListed(fd: number, path: string | Uint8Array, size: number): Stats {
   const stat = fstatSync(fd);
   if (!stat.isFile() || stat.size !== size) throw changed(path, `a file of ${size} bytes`, `${stat.size} bytes`);
-  return `${stat.dev}:${stat.ino}:${stat.mtimeMs}:${stat.ctimeMs}`;
+  return stat;
 }
 
 function changed(path: string | Uint8Array, expected: string, found: string): Error {
