@@ -2,7 +2,6 @@ import { hash } from "node:crypto";
 import { VERITY_ALGORITHMS, type VerityAlgorithm } from "./algorithm.ts";
 import { hashBlocks, leavesSize } from "./hash-blocks.ts";
 import { VERITY_BLOCK_SIZE, VERITY_DESCRIPTOR, VERITY_DESCRIPTOR_VERSION, VERITY_LOG_BLOCK_SIZE } from "./layout.ts";
-import { buildMerkleTree } from "./merkle-tree.ts";
 
 /**
  * Computes the fs-verity digest that the kernel would measure for a file with these contents.
@@ -27,7 +26,20 @@ export function digestFromLeaves(leaves: Uint8Array, size: bigint | number, algo
   if (leaves.length !== expected) {
     throw new RangeError(`${leaves.length} bytes of leaves for ${size} bytes of data, expected ${expected}`);
   }
-  return digestOfRoot(buildMerkleTree(leaves, algorithm).rootHash, size, algorithm);
+  return digestOfRoot(computeRootHash(leaves, algorithm), size, algorithm);
+}
+
+/** As `buildMerkleTree`, for who wants no levels: most files have one leaf or a block of them, and nothing is copied. */
+function computeRootHash(leaves: Uint8Array, algorithm: VerityAlgorithm): Uint8Array {
+  const { digestSize } = VERITY_ALGORITHMS[algorithm];
+  if (leaves.length === 0) return new Uint8Array(digestSize);
+  let hashes = leaves;
+  while (hashes.length > digestSize) {
+    const above = new Uint8Array(leavesSize(hashes.length, algorithm));
+    hashBlocks(hashes, algorithm, above, 0);
+    hashes = above;
+  }
+  return hashes;
 }
 
 /** The 256 bytes whose hash is the fs-verity digest. */
