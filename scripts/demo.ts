@@ -128,7 +128,9 @@ function showChain(digest: string): void {
 
 What to do next:
   enrol the keys          demo/keys holds PK, KEK and db as .auth files, which systemd-boot enrols in setup mode
-  publish the image       skopeo copy ${SEALED} docker://registry.example/os:1
+  boot it, and prove it   sealwright vm test ${SEALED} --keys demo/keys (QEMU, OVMF, swtpm; two minutes without KVM)
+  make a disk of it       sealwright disk build ${SEALED} -o os.raw --enroll-keys demo/keys
+  publish the image       sealwright copy ${SEALED} docker://registry.example/os:1
   install it              bootc install to-disk --composefs-backend on a machine with Secure Boot
   change it               add layers to the Debian image and seal again: another tree, another digest
 `);
