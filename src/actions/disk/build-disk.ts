@@ -18,8 +18,8 @@ import { openImage } from "../../model/image/open-image.ts";
 import { openVerityPool } from "../../model/layer/verity-pool.ts";
 import type { OsProblem } from "../../model/os/index.ts";
 import { encodeMeta, LayerStream, memoryObject, RepositoryBuilder } from "../../model/repository/index.ts";
+import { toCanonicalTree } from "../../model/source/canonical-tree.ts";
 import { type ImageTree, readImage } from "../../model/source/tree-source.ts";
-import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
 import type { Content } from "../../model/tree/tree.ts";
 import { loadAddons } from "./addons.ts";
 import { type BootParts, findBootParts } from "./boot-parts.ts";
@@ -204,10 +204,7 @@ interface Deployment {
 
 /** The EROFS image that the host mounts, in the format that the UKI names by its digest. Changes the tree. */
 async function composeDeployment(source: ImageTree, parts: BootParts): Promise<Deployment> {
-  await toBootTree(toOciTree(source.tree), async (content) => {
-    const [bytes] = await source.read([content]);
-    return bytes as Uint8Array;
-  });
+  await toCanonicalTree(source, false);
   if (parts.type === "bls") {
     return { erofs: encodeComposefsImage(source.tree, DEFAULT_COMPOSEFS_FORMAT), format: DEFAULT_COMPOSEFS_FORMAT };
   }

@@ -3,9 +3,9 @@ import { findComposefsArguments, findText, parseCommandLine } from "../../format
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { COMPOSEFS_FORMATS, computeComposefsDigest } from "../../model/composefs/index.ts";
 import { requireDigestArguments } from "../../model/os/index.ts";
+import { toCanonicalTree } from "../../model/source/canonical-tree.ts";
 import type { TreeSource } from "../../model/source/tree-source.ts";
 import { cloneTree } from "../../model/tree/clone.ts";
-import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
 import type { LintContext } from "./context.ts";
 import type { Finding, Lint } from "./lint.ts";
 
@@ -84,10 +84,7 @@ async function checkDigests(context: LintContext): Promise<Finding | undefined> 
 
 async function digestsOf(source: TreeSource, algorithm: "sha256" | "sha512") {
   const tree = cloneTree(source.tree);
-  await toBootTree(toOciTree(tree), async (content) => {
-    const [bytes] = await source.read([content]);
-    return bytes as Uint8Array;
-  });
+  await toCanonicalTree({ ...source, tree }, false);
   return COMPOSEFS_FORMATS.filter((format) => format.algorithm === algorithm).map((format) => ({
     ...format,
     hex: toHex(computeComposefsDigest(tree, format)),

@@ -16,9 +16,9 @@ import { scanLayers } from "../../model/layer/scan.ts";
 import { checkCommandLine } from "../../model/os/index.ts";
 import type { Registries } from "../../model/registry/index.ts";
 import type { Signer } from "../../model/signing/signer.ts";
+import { toCanonicalTree } from "../../model/source/canonical-tree.ts";
 import { type ImageTree, readImage, type SourceOptions } from "../../model/source/tree-source.ts";
 import { applyLayer } from "../../model/tree/apply.ts";
-import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
 import { composeCommandLine } from "./command-line.ts";
 import { type DigestFormats, type FormatDigest, parseDigestFormats, spellDigests } from "./digest-formats.ts";
 import { type Sealed, sealedConfig, sealedManifest } from "./documents.ts";
@@ -235,10 +235,7 @@ type Digests = readonly [FormatDigest, ...FormatDigest[]];
 
 /** Makes the tree the one a host boots, and computes its digest in each format. */
 async function computeDigests(source: ImageTree, formats: DigestFormats): Promise<Digests> {
-  await toBootTree(toOciTree(source.tree), async (content) => {
-    const [bytes] = await source.read([content]);
-    return bytes as Uint8Array;
-  });
+  await toCanonicalTree(source, false);
   const digests = formats.map((format) => ({ format, hex: toHex(computeComposefsDigest(source.tree, format)) }));
   return digests as unknown as Digests;
 }

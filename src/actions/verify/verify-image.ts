@@ -28,8 +28,8 @@ import {
 } from "../../model/os/index.ts";
 import type { Registries } from "../../model/registry/index.ts";
 import { requireCertificates } from "../../model/signing/load-certificates.ts";
+import { toCanonicalTree } from "../../model/source/canonical-tree.ts";
 import { type ImageTree, readImage } from "../../model/source/tree-source.ts";
-import { toBootTree, toOciTree } from "../../model/tree/transform.ts";
 import { checkValidity } from "../../model/verdict/check-validity.ts";
 import { describeArguments, describeSigner } from "../../model/verdict/describe.ts";
 import { VerdictBuilder } from "../../model/verdict/verdict.ts";
@@ -176,10 +176,7 @@ async function requireDigests(
 }
 
 async function computeDigests(source: ImageTree, algorithm: VerityAlgorithm): Promise<MatchedDigest[]> {
-  await toBootTree(toOciTree(source.tree), async (content) => {
-    const [bytes] = await source.read([content]);
-    return bytes as Uint8Array;
-  });
+  await toCanonicalTree(source, false);
   return COMPOSEFS_FORMATS.filter((format) => format.algorithm === algorithm).map((format) => ({
     ...format,
     hex: toHex(computeComposefsDigest(source.tree, format)),
