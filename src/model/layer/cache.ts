@@ -6,17 +6,21 @@
  * (0700): the checksum finds accidents; it does not stop somebody who may write there.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { VerityAlgorithm } from "../../formats/fsverity/algorithm.ts";
 import type { BlobDigest } from "../../formats/oci/digest.ts";
 import type { ByteString } from "../../lib/bytes/byte-string.ts";
+import { ByteSlab } from "../../lib/bytes/slab.ts";
 import { InputOutputError } from "../../lib/errors.ts";
-import type { Content, VerityDigests } from "../tree/tree.ts";
+import { type Content, type Metadata, NO_XATTRS, type VerityDigests } from "../tree/tree.ts";
 import type { LayerEntry, LayerRecord } from "./entry.ts";
 
 /** To be raised when a record means something else than before: by the tar reader's rules, or by the fields below. */
-const RECORD_VERSION = 1;
+const RECORD_VERSION = 2;
+
+/** Bytes of a record that are held at a time; all of it can be a hundred megabytes. */
+const WINDOW_SIZE = 1 << 20;
 
 export interface LayerCache {
   /**
@@ -46,8 +50,12 @@ export async function openLayerCache(directory: string): Promise<LayerCache> {
   return {
     async load(diffId, algorithms, layer) {
       const head = headOf(diffId, algorithms);
-      const bytes = await readFile(pathOf(head)).catch(() => undefined);
-      return bytes === undefined ? undefined : decodeRecord(bytes, head, layer);
+      try {
+        await using file = await open(pathOf(head));
+        return await readRecord(file, head, layer);
+      } catch {
+        return undefined;
+      }
     },
     async store(diffId, algorithms, record) {
       const head = headOf(diffId, algorithms);
@@ -55,7 +63,7 @@ export async function openLayerCache(directory: string): Promise<LayerCache> {
       const temporary = `${path}.${randomUUID()}.tmp`;
       try {
         await using file = await open(temporary, "wx", 0o600);
-        await file.writeFile(encodeRecord(head, record));
+        await writeRecord(file, head, record);
         await rename(temporary, path);
       } catch (cause) {
         await rm(temporary, { force: true });
@@ -90,24 +98,58 @@ interface StoredEntry {
   readonly d?: number;
 }
 
-function encodeRecord(head: Head, record: LayerRecord): Buffer {
-  const lines = [JSON.stringify({ ...head, size: record.size, entries: record.entries.length })];
-  for (const entry of record.entries) lines.push(JSON.stringify(toStored(entry)));
-  const body = Buffer.from(`${lines.join("\n")}\n`);
-  return Buffer.concat([body, Buffer.from(`${createHash("sha256").update(body).digest("hex")}\n`)]);
+/** Everything in a record is a byte string or a number, so one byte a character is enough. */
+const ENCODING = "latin1";
+
+async function writeRecord(file: FileHandle, head: Head, record: LayerRecord): Promise<void> {
+  const checksum = createHash("sha256");
+  const write = async (text: string): Promise<void> => {
+    const bytes = Buffer.from(text, ENCODING);
+    checksum.update(bytes);
+    await file.appendFile(bytes);
+  };
+  let text = `${JSON.stringify({ ...head, size: record.size, entries: record.entries.length })}\n`;
+  for (const entry of record.entries) {
+    text += `${JSON.stringify(toStored(entry))}\n`;
+    if (text.length < WINDOW_SIZE) continue;
+    await write(text);
+    text = "";
+  }
+  await write(text);
+  await file.appendFile(`${checksum.digest("hex")}\n`);
 }
 
 /** Length of the last line: 64 hex digits and a newline. */
 const CHECKSUM_SIZE = 65;
 
-function decodeRecord(bytes: Buffer, head: Head, layer: number): LayerRecord | undefined {
-  const body = bytes.subarray(0, Math.max(0, bytes.length - CHECKSUM_SIZE));
-  if (bytes.toString("latin1", body.length) !== `${createHash("sha256").update(body).digest("hex")}\n`)
-    return undefined;
-  const [first = "", ...lines] = body.toString().trimEnd().split("\n");
-  const { size, entries, ...found } = JSON.parse(first) as Head & { size: number; entries: number };
-  if (JSON.stringify(found) !== JSON.stringify(head) || lines.length !== entries) return undefined;
-  return { size, entries: lines.map((line) => fromStored(JSON.parse(line) as StoredEntry, layer)) };
+/**
+ * Decodes as it goes, and throws everything away when the checksum turns out wrong.
+ *
+ * @throws whatever damaged lines may lead to
+ */
+async function readRecord(file: FileHandle, head: Head, layer: number): Promise<LayerRecord | undefined> {
+  const bodySize = (await file.stat()).size - CHECKSUM_SIZE;
+  const checksum = createHash("sha256");
+  const window = Buffer.alloc(WINDOW_SIZE);
+  const digests = new ByteSlab();
+  const entries: LayerEntry[] = [];
+  let first: string | undefined;
+  let rest = "";
+  for (let at = 0; at < bodySize; ) {
+    const { bytesRead } = await file.read(window, 0, Math.min(WINDOW_SIZE, bodySize - at), at);
+    if (bytesRead === 0) return undefined;
+    at += bytesRead;
+    checksum.update(window.subarray(0, bytesRead));
+    const lines = (rest + window.toString(ENCODING, 0, bytesRead)).split("\n");
+    rest = lines.pop() as string;
+    first ??= lines.shift();
+    for (const line of lines) entries.push(fromStored(JSON.parse(line) as StoredEntry, layer, digests));
+  }
+  const { bytesRead } = await file.read(window, 0, CHECKSUM_SIZE, bodySize);
+  if (window.toString(ENCODING, 0, bytesRead) !== `${checksum.digest("hex")}\n`) return undefined;
+  const { size, entries: count, ...found } = JSON.parse(first ?? "") as Head & { size: number; entries: number };
+  if (JSON.stringify(found) !== JSON.stringify(head) || entries.length !== count) return undefined;
+  return { size, entries };
 }
 
 function toStored(entry: LayerEntry): StoredEntry {
@@ -124,7 +166,7 @@ function toStored(entry: LayerEntry): StoredEntry {
 }
 
 function toStoredContent(content: Content): StoredContent {
-  if (content.kind === "inline") return [Buffer.from(content.bytes).toString("latin1")];
+  if (content.kind === "inline") return [Buffer.from(content.bytes).toString(ENCODING)];
   if (content.kind !== "external" || content.origin?.kind !== "layer")
     throw new TypeError(`a layer has no ${content.kind} content`);
   const digests = Object.entries(content.digests).map(
@@ -133,24 +175,25 @@ function toStoredContent(content: Content): StoredContent {
   return [String(content.size), content.origin.offset, Object.fromEntries(digests)];
 }
 
-function fromStored({ p: path, k: kind, m, x, c, t, d }: StoredEntry, layer: number): LayerEntry {
+function fromStored({ p: path, k: kind, m, x, c, t, d }: StoredEntry, layer: number, slab: ByteSlab): LayerEntry {
   const [mode, uid, gid, mtimeSec, mtimeNsec] = m;
-  const meta = { mode, uid, gid, mtimeSec: BigInt(mtimeSec), mtimeNsec, xattrs: new Map(x) };
+  const xattrs = x === undefined ? NO_XATTRS : new Map(x);
+  const meta: Metadata = { mode, uid, gid, mtimeSec: BigInt(mtimeSec), mtimeNsec, xattrs };
   return {
     path,
     meta,
     kind,
-    ...(c === undefined ? {} : { content: fromStoredContent(c, layer) }),
+    ...(c === undefined ? {} : { content: fromStoredContent(c, layer, slab) }),
     ...(t === undefined ? {} : { target: t }),
     ...(d === undefined ? {} : { rdev: d }),
   } as LayerEntry;
 }
 
-function fromStoredContent(stored: StoredContent, layer: number): Content {
-  if (stored.length === 1) return { kind: "inline", bytes: new Uint8Array(Buffer.from(stored[0], "latin1")) };
+function fromStoredContent(stored: StoredContent, layer: number, slab: ByteSlab): Content {
+  if (stored.length === 1) return { kind: "inline", bytes: new Uint8Array(Buffer.from(stored[0], ENCODING)) };
   const [size, offset, hex] = stored;
   const digests: VerityDigests = Object.fromEntries(
-    Object.entries(hex).map(([algorithm, digest]) => [algorithm, new Uint8Array(Buffer.from(digest, "hex"))]),
+    Object.entries(hex).map(([algorithm, digest]) => [algorithm, slab.copy(Buffer.from(digest, "hex"))]),
   );
   return { kind: "external", size: BigInt(size), digests, origin: { kind: "layer", layer, offset } };
 }
