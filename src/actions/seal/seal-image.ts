@@ -1,6 +1,6 @@
 /** Seals an image: signed boot loader, signed UKI with the digest of the tree, one layer on top. */
 import { computeAuthenticodeDigest, signPe, verifyPe } from "../../formats/authenticode/index.ts";
-import { encodeImageConfig, encodeManifest, layerMediaType } from "../../formats/oci/index.ts";
+import { encodeImageConfig, encodeManifest, layerMediaType, toBlobDigest } from "../../formats/oci/index.ts";
 import { buildUki } from "../../formats/uki/index.ts";
 import { encodePem } from "../../formats/x509/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
@@ -10,7 +10,7 @@ import { computeComposefsDigest, dumpTree } from "../../model/composefs/index.ts
 import { storeFile } from "../../model/host-io/files.ts";
 import { copyBlobs } from "../../model/image/copy-blobs.ts";
 import type { Image } from "../../model/image/image.ts";
-import { type ImageWriter, openImageWriter } from "../../model/image/image-writer.ts";
+import { type ImageWriter, type NewManifest, openImageWriter } from "../../model/image/image-writer.ts";
 import { openImage } from "../../model/image/open-image.ts";
 import { scanLayers } from "../../model/layer/scan.ts";
 import { checkCommandLine } from "../../model/os/index.ts";
@@ -72,22 +72,44 @@ export interface SealOptions extends SealSignerOptions {
  * @throws whatever opening the image, the signer and the writer throw
  */
 export async function sealImage(reference: string, options: SealOptions): Promise<SealReport> {
-  const {
-    normalize = false,
-    normalizeAll = false,
-    overwrite = false,
-    platform,
-    progress = silent,
-    registries,
-    signal,
-    to,
-  } = options;
-  const formats = parseDigestFormats(options.digestFormats);
-  const [{ algorithm: dumpAlgorithm, name: format }] = formats;
-  const algorithms = [...new Set(formats.map(({ algorithm }) => algorithm))];
+  const { overwrite = false, platform, registries, signal, to } = options;
+  parseDigestFormats(options.digestFormats);
   await using signer = await openSealSigner(options);
   await using writer = await openImageWriter(to, { overwrite, registries, ...(signal && { signal }) });
   const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
+  const { manifest, report } = await writeSealed(image, { signer, writer }, options);
+  await writer.commit(manifest);
+  await storeSigningCertificate(signer, options);
+  return report;
+}
+
+/** What one seal needs that several can share: those of the platforms of an index. */
+export interface SealTools {
+  readonly signer: Signer;
+  readonly writer: ImageWriter;
+}
+
+export interface WrittenSeal {
+  /** In the writer, and not yet committed. */
+  readonly manifest: NewManifest;
+  readonly report: SealReport;
+}
+
+/**
+ * Seals an open image into a writer, up to the moment before it is shown: what was written is read again and its
+ * digest recomputed. Closes the image.
+ *
+ * @throws as `sealImage`
+ */
+export async function writeSealed(
+  image: Image,
+  { signer, writer }: SealTools,
+  options: SealOptions,
+): Promise<WrittenSeal> {
+  const { normalize = false, normalizeAll = false, progress = silent, signal, to } = options;
+  const formats = parseDigestFormats(options.digestFormats);
+  const [{ algorithm: dumpAlgorithm, name: format }] = formats;
+  const algorithms = [...new Set(formats.map(({ algorithm }) => algorithm))];
   const reading: SourceOptions = { ...options, algorithms };
   await using prepared = await prepareSource(image, reading, normalize || normalizeAll);
   const { mended, source } = prepared;
@@ -139,18 +161,12 @@ export async function sealImage(reference: string, options: SealOptions): Promis
   const manifest = await writeDocuments(writer, image, sealed, signal);
   progress({ step: "seal.check", text: "reading back what was written" });
   await requireDigests(await writer.read(manifest), reading, digests);
-  const { digest: manifestDigest } = await writer.commit(manifest);
-  if (options.writeCertificateTo !== undefined) {
-    await storeFile(options.writeCertificateTo, Buffer.from(encodePem("CERTIFICATE", signer.certificate.der)), {
-      overwrite: true,
-    });
-  }
 
-  return {
-    source: reference,
+  const report: SealReport = {
+    source: image.name,
     sourceManifest: image.manifestDigest,
     destination: to,
-    manifestDigest,
+    manifestDigest: toBlobDigest(manifest.manifestBytes),
     digest,
     format,
     digests: Object.fromEntries(digests.map((each) => [each.format.name, each.hex])),
@@ -182,6 +198,16 @@ export async function sealImage(reference: string, options: SealOptions): Promis
     },
     warnings: [...parts.warnings, ...checkCommandLine(commandLine)],
   };
+  return { manifest, report };
+}
+
+/** Where `--write-cert` says. */
+export async function storeSigningCertificate(
+  { certificate }: Signer,
+  { writeCertificateTo }: SealOptions,
+): Promise<void> {
+  if (writeCertificateTo === undefined) return;
+  await storeFile(writeCertificateTo, Buffer.from(encodePem("CERTIFICATE", certificate.der)), { overwrite: true });
 }
 
 /** The same seal gives the same bytes, so the time is not that of the day unless it is asked for. */
