@@ -78,6 +78,11 @@ export class RegistryError extends SealwrightError {
   }
 }
 
+/** A key service, a token or a timestamping authority refused or failed. */
+export class ServiceError extends SealwrightError {
+  readonly exitCode = 69;
+}
+
 /** The operating system refused: permission, space, an output that exists already. */
 export class InputOutputError extends SealwrightError {
   readonly exitCode = 74;

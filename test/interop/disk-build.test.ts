@@ -54,7 +54,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 async function seal(os: SmallOs): Promise<string> {
   const [from, to] = [`oci:${place(`os-${count}`)}`, `oci:${place(`sealed-${count++}`)}`];
   await writeSmallOs(from, os);
-  await sealImage(from, { to, keyPath: place("keys/db.key"), certificatePath: place("keys/db.crt"), now: NOW });
+  await sealImage(from, { to, key: place("keys/db.key"), certificatePath: place("keys/db.crt"), now: NOW });
   return to;
 }
 

@@ -75,7 +75,7 @@ function awkwardEntry(random: Random, path: string, leaves: readonly string[]): 
 test.each([1, 2, 3, 4, 5, 6])("sealImage() normalises awkward layers, seed %i", async (seed) => {
   const [from, to, bundle] = ["os", "sealed", "bundle"].map((name) => join(directory, `${name}-${seed}`));
   await writeSmallOs(`oci:${from}:os`, { tars: awkwardLayers(seed), compression: seed % 2 === 0 ? "none" : "gzip" });
-  const keys = { keyPath: join(directory, "keys", "db.key"), certificatePath: join(directory, "keys", "db.crt") };
+  const keys = { key: join(directory, "keys", "db.key"), certificatePath: join(directory, "keys", "db.crt") };
   const options = { to: `oci:${to}:os`, now: NOW, normalize: true, digestFormats: FORMATS, ...keys };
   const { digests, normalization } = await sealImage(`oci:${from}:os`, options);
   expect(normalization?.mendedLayers).not.toEqual([]);

@@ -25,7 +25,7 @@ import { alignUp, toHex } from "../../src/lib/bytes/numbers.ts";
 import { encodeComposefsImage, parseComposefsFormat } from "../../src/model/composefs/index.ts";
 import { openImage } from "../../src/model/image/open-image.ts";
 import { contentId, encodeMeta } from "../../src/model/repository/index.ts";
-import { openFileSigner } from "../../src/model/signing/file-signer.ts";
+import { openSigner } from "../../src/model/signing/index.ts";
 import { readImage } from "../../src/model/source/tree-source.ts";
 import { toBootTree, toOciTree } from "../../src/model/tree/transform.ts";
 import { nodesOf } from "../../src/model/tree/walk.ts";
@@ -78,8 +78,7 @@ export async function makeSealedDisk(directory: string, options: SealedDiskOptio
   }
   const sign: SealedDisk["sign"] = async (pe, by = "keys") => {
     const at = join(directory, by);
-    await using signer = await openFileSigner({
-      keyPath: join(at, "db.key"),
+    await using signer = await openSigner(join(at, "db.key"), {
       certificatePath: join(at, "db.crt"),
       now: NOW,
     });

@@ -242,7 +242,7 @@ describe("sealed images", () => {
     await sealImage(reference, {
       ...more,
       to,
-      keyPath: join(keys, "db.key"),
+      key: join(keys, "db.key"),
       certificatePath: join(keys, "db.crt"),
       now: new Date("2026-06-01T00:00:00Z"),
     });

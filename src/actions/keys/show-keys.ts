@@ -6,7 +6,7 @@ import { parseGuid, showGuid } from "../../lib/bytes/guid.ts";
 import { equalBytes, toHex } from "../../lib/bytes/numbers.ts";
 import { NotFoundError, quote, SealwrightError, UsageError, VerificationError } from "../../lib/errors.ts";
 import { exists, loadFile } from "../../model/host-io/files.ts";
-import { openFileSigner } from "../../model/signing/file-signer.ts";
+import { openSigner } from "../../model/signing/index.ts";
 import { KEY_NAMES, type KeyName, MAX_FILE_SIZE, OWNER_FILE, signerOf } from "./key-directory.ts";
 
 export interface KeyDirectory {
@@ -160,8 +160,8 @@ async function checkPrivateKey(
   const certificatePath = join(directory, `${name}.crt`);
   try {
     // Validity is shown, not judged: this is no attempt to sign.
-    const options = { keyPath, certificatePath, now: certificate.notBefore, allowEllipticCurve: true };
-    await using _ = await openFileSigner(options);
+    const options = { certificatePath, now: certificate.notBefore, allowEllipticCurve: true };
+    await using _ = await openSigner(`file:${keyPath}`, options);
     return "present";
   } catch (error) {
     if (error instanceof UsageError && error.code === "signer.passphrase-needed") return "encrypted";

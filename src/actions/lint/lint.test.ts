@@ -15,7 +15,7 @@ import { buildUki, type UkiInputs } from "../../formats/uki/index.ts";
 import { byteString } from "../../lib/bytes/byte-string.ts";
 import type { LayerEntry } from "../../model/layer/entry.ts";
 import { ARCHITECTURES } from "../../model/os/index.ts";
-import { openFileSigner } from "../../model/signing/file-signer.ts";
+import { openSigner } from "../../model/signing/index.ts";
 import { loadCertificates } from "../../model/signing/load-certificates.ts";
 import type { TreeSource } from "../../model/source/tree-source.ts";
 import { treeFromLayers } from "../../model/tree/apply.ts";
@@ -54,7 +54,7 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 
 async function sign(pe: Uint8Array): Promise<Uint8Array> {
   const keyPath = join(directory, "keys", "db.key");
-  await using signer = await openFileSigner({ keyPath, certificatePath: certificate, now: NOW });
+  await using signer = await openSigner(keyPath, { certificatePath: certificate, now: NOW });
   return await signPe(pe, signer, { signingTime: signer.certificate.notBefore });
 }
 
@@ -434,7 +434,7 @@ describe("sealwright lint", () => {
     await writeSmallOs(os, { files, tars: [link] });
     await sealImage(os, {
       to: sealed,
-      keyPath: join(directory, "keys", "db.key"),
+      key: join(directory, "keys", "db.key"),
       certificatePath: certificate,
       now: NOW,
     });

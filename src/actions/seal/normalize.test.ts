@@ -47,7 +47,7 @@ async function seal(layers: readonly Uint8Array[], more: Partial<SealOptions> = 
   const from = `oci:${join(directory, `os-${count++}`)}:os`;
   const to = `oci:${join(directory, `sealed-${count++}`)}:os`;
   await writeSmallOs(from, { tars: layers, compression: "gzip" });
-  const keys = { keyPath: join(directory, "keys", "db.key"), certificatePath: join(directory, "keys", "db.crt") };
+  const keys = { key: join(directory, "keys", "db.key"), certificatePath: join(directory, "keys", "db.crt") };
   return { from, to, report: await sealImage(from, { to, now: NOW, ...keys, ...more }) };
 }
 

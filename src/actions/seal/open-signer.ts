@@ -1,36 +1,31 @@
 import { randomBytes } from "node:crypto";
 import { UsageError } from "../../lib/errors.ts";
-import { openEphemeralSigner } from "../../model/signing/ephemeral-signer.ts";
-import { openFileSigner } from "../../model/signing/file-signer.ts";
-import type { Signer } from "../../model/signing/signer.ts";
+import { openEphemeralSigner, openSigner, type Signer, type SignerOptions } from "../../model/signing/index.ts";
 
-export interface SealSignerOptions {
-  readonly keyPath?: string | undefined;
-  readonly certificatePath?: string | undefined;
+export interface SealSignerOptions extends SignerOptions {
+  /** A file, or a key elsewhere in the notation of `openSigner`. */
+  readonly key?: string | undefined;
   /** Make a key for this one seal and forget it. */
   readonly ephemeralKeys?: boolean;
-  readonly allowExpiredCertificate?: boolean;
-  readonly allowLooseKeyPermissions?: boolean;
-  readonly now: Date;
 }
 
 /** An ephemeral certificate outlives the pull request it was made for, not more. */
 const EPHEMERAL_DAYS = 30;
 
-/** @throws {UsageError} `signer.missing`, `signer.ambiguous`; whatever `openFileSigner` throws */
+/** @throws {UsageError} `signer.missing`, `signer.ambiguous`; whatever `openSigner` throws */
 export async function openSealSigner(options: SealSignerOptions): Promise<Signer> {
-  const { keyPath, certificatePath, ephemeralKeys = false, now } = options;
-  const given = keyPath !== undefined || certificatePath !== undefined;
+  const { key, certificatePath, ephemeralKeys = false, now } = options;
+  const given = key !== undefined || certificatePath !== undefined;
   if (ephemeralKeys && given) {
     throw new UsageError("signer.ambiguous", "both a key and --ephemeral-keys: one of them signs");
   }
   if (ephemeralKeys) return await openThrowawaySigner(now);
-  if (keyPath === undefined || certificatePath === undefined) {
+  if (key === undefined) {
     throw new UsageError("signer.missing", "no key to sign with: expected --key with --cert, or --ephemeral-keys", {
       hint: "make keys with: sealwright keys generate DIR",
     });
   }
-  return await openFileSigner({ ...options, keyPath, certificatePath });
+  return await openSigner(key, options);
 }
 
 async function openThrowawaySigner(now: Date): Promise<Signer> {

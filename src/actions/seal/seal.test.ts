@@ -42,7 +42,7 @@ const newPlace = () => `oci:${join(directory, `sealed-${count++}`)}`;
 const pathOf = (reference: string) => reference.replace(/^[^:]*:/, "");
 
 function options(to: string, more: Partial<SealOptions> = {}): SealOptions {
-  return { to, keyPath: join(keys, "db.key"), certificatePath: join(keys, "db.crt"), now: NOW, ...more };
+  return { to, key: join(keys, "db.key"), certificatePath: join(keys, "db.crt"), now: NOW, ...more };
 }
 
 const verify = (reference: string, certificate = join(keys, "db.crt")) =>
@@ -173,7 +173,7 @@ test("sealImage() with ephemeral keys writes the certificate and no key", async 
   const certificate = join(directory, "pr.crt");
   const {
     certificatePath: _c,
-    keyPath: _k,
+    key: _k,
     ...rest
   } = options(to, { ephemeralKeys: true, writeCertificateTo: certificate });
   const report = await sealImage(await newOs(), rest);
@@ -225,10 +225,10 @@ test("sealImage() refuses keys that do not fit, and writes nothing", async () =>
   const from = await newOs();
   const to = newPlace();
   const code = (more: Partial<SealOptions>) => codeOfAsync(() => sealImage(from, options(to, more)));
-  expect(await code({ keyPath: join(keys, "KEK.key") })).toBe("signer.key-certificate-mismatch");
+  expect(await code({ key: join(keys, "KEK.key") })).toBe("signer.key-certificate-mismatch");
   expect(await code({ now: new Date("2090-01-01T00:00:00Z") })).toBe("signer.certificate-expired");
-  expect(await code({ keyPath: join(keys, "absent.key") })).toBe("input.not-found");
-  expect(await code({ keyPath: undefined })).toBe("signer.missing");
+  expect(await code({ key: join(keys, "absent.key") })).toBe("input.not-found");
+  expect(await code({ key: undefined })).toBe("signer.missing");
   expect(await code({ ephemeralKeys: true })).toBe("signer.ambiguous");
   expect(existsSync(pathOf(to))).toBe(false);
 });

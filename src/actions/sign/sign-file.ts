@@ -3,9 +3,11 @@ import { computeAuthenticodeDigest, listSignatures, signPe } from "../../formats
 import { parsePe } from "../../formats/pe/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { loadFile, storeFile } from "../../model/host-io/files.ts";
-import { type FileSignerOptions, openFileSigner } from "../../model/signing/file-signer.ts";
+import { openSigner, type SignerOptions } from "../../model/signing/index.ts";
 
-export interface SignFileOptions extends FileSignerOptions {
+export interface SignFileOptions extends SignerOptions {
+  /** A file, or a key elsewhere in the notation of `openSigner`. */
+  readonly key: string;
   /** Default: the path of the input with `.signed`. */
   readonly output?: string | undefined;
   /** Replace the output; the input too, when both are the same. */
@@ -32,7 +34,7 @@ const MAX_PE_SIZE = 2 ** 32 - 1;
  * @throws {FormatError} `pe.*` when the file is no PE, `signer.*`; {InputOutputError} `output.exists`
  */
 export async function signFile(path: string, options: SignFileOptions): Promise<SignFileReport> {
-  await using signer = await openFileSigner(options);
+  await using signer = await openSigner(options.key, options);
   const { buildTime, output = `${path}.signed`, overwrite = false } = options;
   const pe = await loadFile(path, `PE file ${path}`, MAX_PE_SIZE, "pe.too-large");
   const signed = await signPe(pe, signer, { signingTime: buildTime ?? signer.certificate.notBefore });

@@ -84,7 +84,10 @@ export async function buildUkiFile(options: BuildUkiOptions): Promise<BuildUkiRe
     });
   }
   onProgress({ step: "uki.read", text: "reading the parts" });
-  const pcrKeys = await Promise.all((options.pcrKeys ?? []).map(openPcrKey));
+  await using open = new AsyncDisposableStack();
+  const pcrKeys: PcrKey[] = [];
+  // One after the other: each may ask for a passphrase.
+  for (const each of options.pcrKeys ?? []) pcrKeys.push(open.use(await openPcrKey(each)));
   const inputs = await loadInputs(options, pcrKeys);
   const stub = await loadPart(options.stub ?? defaultStubPath(inputs.linux, options.architecture), "UKI stub");
 

@@ -3,22 +3,20 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { INITRD_PCR_POLICY, type PcrSigning } from "../../formats/uki/index.ts";
 import { FormatError, UsageError } from "../../lib/errors.ts";
 import { loadFile } from "../../model/host-io/files.ts";
-import { PrivateKey } from "../../model/signing/private-key.ts";
+import { type KeyContext, openPolicyKey } from "../../model/signing/index.ts";
 
-export interface PcrKeyOptions {
-  /** PEM. Absent: policies are prepared, to be signed elsewhere. */
-  readonly keyPath?: string;
+export interface PcrKeyOptions extends KeyContext {
+  /** A file, or a key elsewhere in the notation of `openSigner`. Absent: policies are prepared, to be signed elsewhere. */
+  readonly key?: string;
   /** PEM. Absent: taken from the private key. */
   readonly publicKeyPath?: string;
   /** Words joined with ":". Default: the four of a running system. */
   readonly phasePaths?: readonly string[];
   readonly policyRef?: string;
-  /** Called only when the key is encrypted. */
-  readonly passphrase?: () => Promise<string>;
 }
 
 /** A key with the PEM that goes into `.pcrpkey`. */
-export interface PcrKey {
+export interface PcrKey extends AsyncDisposable {
   readonly signing: PcrSigning;
   readonly publicKeyPem: Uint8Array;
 }
@@ -27,41 +25,38 @@ export interface PcrKey {
 const MAX_KEY_FILE_SIZE = 64 * 1024;
 
 /**
- * @throws {UsageError} `uki.pcr.key-absent` when neither file is named, `uki.pcr.key-mismatch`, `signer.passphrase-…`
- * @throws {FormatError} `signer.key-unreadable`, `signer.file-too-large`, `uki.pcr.public-key`
+ * @throws {UsageError} `uki.pcr.key-absent` when neither key is named, `uki.pcr.key-mismatch`
+ * @throws {FormatError} `signer.file-too-large`, `uki.pcr.public-key`
+ * @throws as `openSigner`
  */
 export async function openPcrKey(options: PcrKeyOptions): Promise<PcrKey> {
-  const { keyPath, publicKeyPath, phasePaths, policyRef } = options;
-  if (keyPath === undefined && publicKeyPath === undefined) {
+  const { key, publicKeyPath, phasePaths, policyRef } = options;
+  if (key === undefined && publicKeyPath === undefined) {
     throw new UsageError("uki.pcr.key-absent", "PCR policy key: neither a private nor a public key is given");
   }
-  const privateKey =
-    keyPath === undefined ? undefined : await PrivateKey.parse(await loadKeyFile(keyPath), keyPath, options.passphrase);
-  const given = publicKeyPath === undefined ? undefined : await loadKeyFile(publicKeyPath);
-  const publicKey = given ? parsePublicKeyPem(given) : fromSpki(privateKey?.publicKey ?? new Uint8Array(0));
-  if (privateKey !== undefined && !fromSpki(privateKey.publicKey).equals(publicKey)) {
-    throw new UsageError(
-      "uki.pcr.key-mismatch",
-      `PCR policy key: ${publicKeyPath} is not the public key of ${keyPath}`,
-    );
-  }
+  const pem = publicKeyPath === undefined ? undefined : await loadPublicKey(publicKeyPath);
+  const given = pem && parsePublicKeyPem(pem);
+  const spki = given?.export({ type: "spki", format: "der" });
+  const privateKey = key === undefined ? undefined : await openPolicyKey(key, { ...options, publicKey: spki });
+  const publicKey = given ?? fromSpki(privateKey?.publicKey.spki ?? new Uint8Array(0));
   return {
-    publicKeyPem: given ?? Buffer.from(publicKey.export({ type: "spki", format: "pem" })),
+    publicKeyPem: pem ?? Buffer.from(publicKey.export({ type: "spki", format: "pem" })),
     signing: {
       publicKey,
       ...(privateKey && { sign: async (message) => await privateKey.sign(message) }),
       ...(phasePaths && { phasePaths }),
       ...(policyRef !== undefined && { policyRef }),
     },
+    [Symbol.asyncDispose]: async () => await privateKey?.[Symbol.asyncDispose](),
   };
 }
 
 /** The first key once more, for a policy that only the initrd can use. */
-export function initrdSigning({ signing: { publicKey, sign } }: PcrKey): PcrSigning {
+export function initrdSigning({ signing: { publicKey, sign } }: Pick<PcrKey, "signing">): PcrSigning {
   return { ...INITRD_PCR_POLICY, publicKey, ...(sign && { sign }) };
 }
 
-async function loadKeyFile(path: string): Promise<Uint8Array> {
+async function loadPublicKey(path: string): Promise<Uint8Array> {
   return await loadFile(path, "PCR policy key", MAX_KEY_FILE_SIZE, "signer.file-too-large");
 }
 

@@ -1,13 +1,12 @@
 import { signPe } from "../../formats/authenticode/index.ts";
 import { UsageError } from "../../lib/errors.ts";
-import { openFileSigner } from "../../model/signing/file-signer.ts";
+import { openSigner, type SignerOptions } from "../../model/signing/index.ts";
 
-export interface PeSignerOptions {
-  readonly keyPath: string | undefined;
-  readonly certificatePath: string | undefined;
+export interface PeSignerOptions extends SignerOptions {
+  /** A file, or a key elsewhere in the notation of `openSigner`. */
+  readonly key: string | undefined;
   /** Default: the start of the certificate's validity. */
   readonly buildTime: Date | undefined;
-  readonly now: Date;
 }
 
 export interface PeSigner extends AsyncDisposable {
@@ -17,12 +16,12 @@ export interface PeSigner extends AsyncDisposable {
 
 /** A signer of whole PE files, or nothing when no key is named. */
 export async function openPeSigner(options: PeSignerOptions): Promise<PeSigner | undefined> {
-  const { buildTime, certificatePath, keyPath, now } = options;
-  if (keyPath === undefined && certificatePath === undefined) return undefined;
-  if (keyPath === undefined || certificatePath === undefined) {
-    throw new UsageError("signer.missing", "a key and its certificate sign together: expected both --key and --cert");
+  const { buildTime, certificatePath, key } = options;
+  if (key === undefined && certificatePath === undefined) return undefined;
+  if (key === undefined) {
+    throw new UsageError("signer.missing", "a certificate does not sign: expected --key with --cert");
   }
-  const signer = await openFileSigner({ keyPath, certificatePath, now });
+  const signer = await openSigner(key, options);
   const signingTime = buildTime ?? signer.certificate.notBefore;
   return {
     subject: signer.certificate.subject,

@@ -38,11 +38,16 @@ const fixtureOptions = () => ({
   sections: [".foo:bar"],
   pcrBanks: ["sha256"] as const,
 });
-const pcrKey = () => ({ publicKeyPath: fixture("keys/test-pcr.pub.pem"), phasePaths: ["enter-initrd"] });
+const keyContext = { now: new Date("2026-06-01"), allowLooseKeyPermissions: true };
+const pcrKey = () => ({
+  publicKeyPath: fixture("keys/test-pcr.pub.pem"),
+  phasePaths: ["enter-initrd"],
+  ...keyContext,
+});
 
 test("buildUkiFile() writes what ukify wrote from the same files and flags", async () => {
   const output = newOutput();
-  const pcrKeys = [{ ...pcrKey(), keyPath: fixture("keys/test-pcr.key") }];
+  const pcrKeys = [{ ...pcrKey(), key: fixture("keys/test-pcr.key") }];
   const report = await buildUkiFile({ ...fixtureOptions(), output, pcrKeys });
   expect(report).toMatchObject({ output, uname: "1.2.3" });
   expect(Buffer.compare(await readFile(output), await readFile(fixture("uki/full.unsigned.efi")))).toBe(0);
@@ -91,7 +96,7 @@ test.each([
   ["input.not-found", { hwids: "/nonexistent" }],
   ["uki.section.spec", { sections: [".foo"] }],
   ["uki.section.name", { stub: "addon", sections: [".toolongname:x"] }],
-  ["uki.pcr.key-absent", { pcrKeys: [{}] }],
+  ["uki.pcr.key-absent", { pcrKeys: [keyContext] }],
   ["uki.pcr.key-absent", { stub: "addon", signInitrdPcrs: true }],
 ])("buildUkiFile() refuses with %s", async (code, options) => {
   const output = newOutput();
@@ -102,7 +107,7 @@ test.each([
 
 test("buildUkiFile() refuses keys that do not belong together, and to replace a file unasked", async () => {
   const output = newOutput();
-  const wrong = { keyPath: fixture("keys/test-db.key"), publicKeyPath: fixture("keys/test-pcr.pub.pem") };
+  const wrong = { ...pcrKey(), key: fixture("keys/test-db.key") };
   const base = { stub: addonStub, cmdline: "x", output };
   expect(await codeOfAsync(() => buildUkiFile({ ...base, pcrKeys: [wrong] }))).toBe("uki.pcr.key-mismatch");
   expect(await codeOfAsync(() => buildUkiFile(base))).toBe("accepted");

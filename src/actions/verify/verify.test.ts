@@ -9,7 +9,7 @@ import { stubPath } from "../../../test/tools/ukify.ts";
 import { signPe } from "../../formats/authenticode/index.ts";
 import { buildUki, type UkiInputs } from "../../formats/uki/index.ts";
 import { openImage } from "../../model/image/open-image.ts";
-import { openFileSigner } from "../../model/signing/file-signer.ts";
+import { openSigner } from "../../model/signing/index.ts";
 import { computeDigests } from "../digest/compute-digests.ts";
 import { generateKeys } from "../keys/generate-keys.ts";
 import { type VerifyOptions, verifyImage } from "./verify-image.ts";
@@ -41,8 +41,7 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 
 async function sign(pe: Uint8Array, by = "keys"): Promise<Uint8Array> {
   const at = join(directory, by);
-  await using signer = await openFileSigner({
-    keyPath: join(at, "db.key"),
+  await using signer = await openSigner(join(at, "db.key"), {
     certificatePath: join(at, "db.crt"),
     now: NOW,
   });

@@ -13,12 +13,11 @@ import {
 } from "../flags.ts";
 import { perform } from "../perform.ts";
 import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
+import { type SignerFlags, signerFlags, signerOptions } from "../signer-flags.ts";
 import { sourceDateEpoch } from "../source-date-epoch.ts";
 
-interface Flags extends RegistryFlags {
+interface Flags extends RegistryFlags, SignerFlags {
   readonly to: string;
-  readonly key?: string;
-  readonly cert?: string;
   readonly ephemeralKeys: boolean;
   readonly writeCert?: string;
   readonly karg?: readonly string[];
@@ -30,8 +29,6 @@ interface Flags extends RegistryFlags {
   readonly normalizeAll: boolean;
   readonly noDump: boolean;
   readonly allowMissingVerity: boolean;
-  readonly allowExpiredCert: boolean;
-  readonly allowLooseKeyPermissions: boolean;
   readonly overwrite: boolean;
   readonly platform?: string;
   readonly noCache: boolean;
@@ -47,8 +44,8 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
       ]);
       const report = await sealImage(image, {
         to: flags.to,
-        keyPath: flags.key,
-        certificatePath: flags.cert,
+        ...signerOptions(this, flags),
+        key: flags.key,
         ephemeralKeys: flags.ephemeralKeys,
         writeCertificateTo: flags.writeCert,
         kernelArguments: flags.karg ?? [],
@@ -59,15 +56,11 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
         normalizeAll: flags.normalizeAll,
         noDump: flags.noDump,
         allowMissingVerity: flags.allowMissingVerity,
-        allowExpiredCertificate: flags.allowExpiredCert,
-        allowLooseKeyPermissions: flags.allowLooseKeyPermissions,
         overwrite: flags.overwrite,
         platform: flags.platform,
         cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
         buildTime: sourceDateEpoch(this.env),
-        now: new Date(),
         registries: await registriesOf(this, flags),
-        signal: this.signal,
         progress: this.progress,
       });
       return showSeal(report);
@@ -80,8 +73,7 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
         "IMAGE",
         "Where the sealed image goes: HOST/NAME[:TAG] in a registry, oci:DIR[:TAG] or oci-archive:FILE",
       ),
-      key: textFlag("FILE", "Private key of the Secure Boot db, PEM"),
-      cert: textFlag("FILE", "Certificate of that key, PEM or DER"),
+      ...signerFlags,
       ephemeralKeys: switchFlag("Sign with a key made for this run and thrown away (pull-request builds)"),
       writeCert: textFlag("FILE", "Write the signing certificate here, to verify with"),
       karg: listFlag("ARG", "Kernel argument, after those of kargs.d and the digest; repeatable"),
@@ -98,8 +90,6 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
       normalizeAll: switchFlag("The same, also where it ships more than 64 MiB of files again"),
       noDump: switchFlag("Leave out /boot/VERSION.dump, the dump of the sealed tree"),
       allowMissingVerity: switchFlag("Write composefs=?DIGEST: hosts without fs-verity boot, unprotected"),
-      allowExpiredCert: switchFlag("Sign although the certificate is out of its validity"),
-      allowLooseKeyPermissions: switchFlag("Use a key file that others can read"),
       overwrite: switchFlag("Replace an archive that exists"),
       platform: platformFlag,
       ...registryFlags,
@@ -116,6 +106,7 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
       "",
       "EXAMPLES",
       "  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt",
+      "  sealwright seal oci:./os --to oci:./sealed --key 'pkcs11:token=prod;object=db'",
       "  sealwright seal oci:./os --to oci-archive:sealed.tar --ephemeral-keys --write-cert pr.crt",
       "  sealwright seal quay.io/example/os:latest --to quay.io/example/os:sealed --key keys/db.key --cert keys/db.crt",
       '  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt --karg "console=ttyS0"',

@@ -2,15 +2,13 @@ import { buildCommand } from "@stricli/core";
 import type { Context } from "../context.ts";
 import { jsonFlag, requiredTextFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { KEY_BRIEF, type SignerFlags, signerFlags, signerOptions } from "../signer-flags.ts";
 import { sourceDateEpoch } from "../source-date-epoch.ts";
 
-interface Flags {
+interface Flags extends SignerFlags {
   readonly key: string;
-  readonly cert: string;
   readonly output?: string;
   readonly overwrite: boolean;
-  readonly allowExpiredCert: boolean;
-  readonly allowLooseKeyPermissions: boolean;
   readonly json: boolean;
 }
 
@@ -19,14 +17,11 @@ export const signCommand = buildCommand<Flags, [string], Context>({
     await perform(this, flags.json, async () => {
       const { signFile } = await import("../../actions/sign/sign-file.ts");
       const report = await signFile(file, {
-        keyPath: flags.key,
-        certificatePath: flags.cert,
+        ...signerOptions(this, flags),
+        key: flags.key,
         output: flags.output,
         overwrite: flags.overwrite,
-        allowExpiredCertificate: flags.allowExpiredCert,
-        allowLooseKeyPermissions: flags.allowLooseKeyPermissions,
         buildTime: sourceDateEpoch(this.env),
-        now: new Date(),
       });
       return {
         text: `${report.output}: signed by ${report.signer}, signature ${report.signatures} of the file\nAuthenticode SHA-256  ${report.authenticodeDigest}`,
@@ -40,12 +35,10 @@ export const signCommand = buildCommand<Flags, [string], Context>({
       parameters: [{ brief: "PE file: boot loader, kernel, UKI, addon", parse: String, placeholder: "FILE" }],
     },
     flags: {
-      key: requiredTextFlag("FILE", "Private key, PEM"),
-      cert: requiredTextFlag("FILE", "Certificate of that key, PEM or DER"),
+      ...signerFlags,
+      key: requiredTextFlag("KEY", `Private key: ${KEY_BRIEF}`),
       output: textFlag("FILE", "Where the signed file goes (default: FILE.signed)"),
       overwrite: switchFlag("Replace the output if it exists; allows signing in place"),
-      allowExpiredCert: switchFlag("Sign although the certificate is out of its validity"),
-      allowLooseKeyPermissions: switchFlag("Use a key file that others can read"),
       json: jsonFlag,
     },
   },

@@ -2,9 +2,10 @@ import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { Context } from "../context.ts";
 import { jsonFlag, listFlag, requiredTextFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { type SignerFlags, signerFlags, signerOptions } from "../signer-flags.ts";
 import { sourceDateEpoch } from "../source-date-epoch.ts";
 
-interface BuildFlags {
+interface BuildFlags extends SignerFlags {
   readonly output: string;
   readonly linux?: string;
   readonly initrd?: readonly string[];
@@ -23,8 +24,6 @@ interface BuildFlags {
   readonly joinProfile?: readonly string[];
   readonly pcrPublicKey?: string;
   readonly pcrPrivateKey?: readonly string[];
-  readonly key?: string;
-  readonly cert?: string;
   readonly overwrite: boolean;
   readonly json: boolean;
 }
@@ -37,12 +36,9 @@ const buildUkiCommand = buildCommand<BuildFlags, [], Context>({
         import("../../actions/uki/pe-signer.ts"),
         import("../../lib/bytes/numbers.ts"),
       ]);
-      await using signer = await openPeSigner({
-        keyPath: flags.key,
-        certificatePath: flags.cert,
-        buildTime: sourceDateEpoch(this.env),
-        now: new Date(),
-      });
+      const signing = signerOptions(this, flags);
+      const buildTime = sourceDateEpoch(this.env);
+      await using signer = await openPeSigner({ ...signing, key: flags.key, buildTime });
       const given = {
         linux: flags.linux,
         initrds: flags.initrd,
@@ -60,7 +56,7 @@ const buildUkiCommand = buildCommand<BuildFlags, [], Context>({
         profile: flags.profile,
         profiles: flags.joinProfile,
         pcrPublicKey: flags.pcrPublicKey,
-        pcrKeys: flags.pcrPrivateKey?.map((keyPath) => ({ keyPath })),
+        pcrKeys: flags.pcrPrivateKey?.map((key) => ({ ...signing, key })),
         sign: signer?.sign,
       };
       const report = await buildUkiFile({
@@ -97,9 +93,8 @@ const buildUkiCommand = buildCommand<BuildFlags, [], Context>({
       profile: textFlag("TEXT|@FILE", "Profile of this PE (.profile)"),
       joinProfile: listFlag("FILE", "Profile PE to join; repeatable"),
       pcrPublicKey: textFlag("FILE", "Public key of PCR policies, PEM (.pcrpkey)"),
-      pcrPrivateKey: listFlag("FILE", "Sign predicted PCR 11 values with this key, PEM (.pcrsig); repeatable"),
-      key: textFlag("FILE", "Private key to sign with, PEM"),
-      cert: textFlag("FILE", "Certificate of that key, PEM or DER"),
+      pcrPrivateKey: listFlag("KEY", "Sign predicted PCR 11 values with this key (.pcrsig); repeatable"),
+      ...signerFlags,
       overwrite: switchFlag("Replace the output if it exists"),
       json: jsonFlag,
     },

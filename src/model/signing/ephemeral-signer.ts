@@ -1,5 +1,4 @@
 import { buildCertificate, type CertificateRequest } from "../../formats/x509/index.ts";
-import { makeSigner } from "./file-signer.ts";
 import { PrivateKey, type RsaBits } from "./private-key.ts";
 import type { Signer } from "./signer.ts";
 
@@ -10,5 +9,9 @@ export type EphemeralSignerOptions = Omit<CertificateRequest, "publicKey" | "iss
 export async function openEphemeralSigner({ bits = 2048, ...request }: EphemeralSignerOptions): Promise<Signer> {
   const key = await PrivateKey.generate(bits);
   const certificate = await buildCertificate({ ...request, publicKey: key.publicKey }, (message) => key.sign(message));
-  return makeSigner(key, certificate);
+  return {
+    certificate,
+    sign: (message) => key.sign(message),
+    [Symbol.asyncDispose]: async () => {},
+  };
 }

@@ -9,7 +9,7 @@ import { vector } from "../../../test/fixtures.ts";
 import { buildCertificate, encodePem, isSelfSigned, isSignedWith } from "../../formats/x509/index.ts";
 import { SealwrightError } from "../../lib/errors.ts";
 import { openEphemeralSigner } from "./ephemeral-signer.ts";
-import { type FileSignerOptions, openFileSigner } from "./file-signer.ts";
+import { openSigner, type SignerOptions } from "./open-signer.ts";
 
 const now = new Date("2026-06-01T00:00:00Z");
 const message = Buffer.from("message");
@@ -34,9 +34,12 @@ async function privateCopy(name: string, convert: string[] = []): Promise<string
 
 const crt = (name: string): string => vector(`secureboot/keys/test-${name}.crt`);
 
-async function refusal(options: FileSignerOptions): Promise<SealwrightError> {
+type Options = SignerOptions & { readonly keyPath: string };
+const openFile = ({ keyPath, ...options }: Options) => openSigner(keyPath, options);
+
+async function refusal(options: Options): Promise<SealwrightError> {
   try {
-    await openFileSigner(options);
+    await openFile(options);
   } catch (error) {
     if (error instanceof SealwrightError) return error;
     throw error;
@@ -44,14 +47,14 @@ async function refusal(options: FileSignerOptions): Promise<SealwrightError> {
   throw new Error("was accepted");
 }
 
-describe("openFileSigner() signs with", () => {
+describe("openSigner() signs with", () => {
   test.each([
     ["PKCS#8", "db", []],
     ["PKCS#1", "db", ["rsa", "-traditional"]],
     ["RSA-4096", "db-rsa4096", []],
   ])("a key in %s", async (_, name, convert) => {
     const keyPath = await privateCopy(name, convert);
-    await using signer = await openFileSigner({ keyPath, certificatePath: crt(name), now });
+    await using signer = await openFile({ keyPath, certificatePath: crt(name), now });
     const key = createPrivateKey(await readFile(vector(`secureboot/keys/test-${name}.key`)));
     expect(signer.certificate.subject).toContain("CN=test db");
     expect(Buffer.compare(await signer.sign(message), sign("sha256", message, key))).toBe(0);
@@ -63,10 +66,10 @@ describe("openFileSigner() signs with", () => {
   ])("an encrypted key in %s, and asks for its passphrase", async (_, convert) => {
     const keyPath = await privateCopy("db", convert);
     const base = { keyPath, certificatePath: crt("db"), now };
-    await using signer = await openFileSigner({ ...base, passphrase: async () => "open sesame" });
+    await using signer = await openFile({ ...base, askSecret: async () => "open sesame" });
     expect(isSignedWith(signer.certificate.publicKey, "sha256", message, await signer.sign(message))).toBe(true);
     expect((await refusal(base)).code).toBe("signer.passphrase-needed");
-    const wrong = await refusal({ ...base, passphrase: async () => "open barley" });
+    const wrong = await refusal({ ...base, askSecret: async () => "open barley" });
     expect(wrong.code).toBe("signer.passphrase-wrong");
     expect(inspect(wrong, { depth: 9 })).not.toMatch(/sesame|barley/);
   });
@@ -75,12 +78,12 @@ describe("openFileSigner() signs with", () => {
     const keyPath = await privateCopy("db-p256", ["ec"]);
     const base = { keyPath, certificatePath: crt("db-p256"), now };
     expect((await refusal(base)).code).toBe("signer.key-type");
-    await using signer = await openFileSigner({ ...base, allowEllipticCurve: true });
+    await using signer = await openFile({ ...base, allowEllipticCurve: true });
     expect(isSignedWith(signer.certificate.publicKey, "sha256", message, await signer.sign(message))).toBe(true);
   });
 });
 
-describe("openFileSigner() refuses", () => {
+describe("openSigner() refuses", () => {
   test("the key of another certificate", async () => {
     const keyPath = await privateCopy("db2");
     expect((await refusal({ keyPath, certificatePath: crt("db"), now })).code).toBe("signer.key-certificate-mismatch");
@@ -92,7 +95,7 @@ describe("openFileSigner() refuses", () => {
   ])("a certificate out of its validity, unless told: %s at %s", async (name, at, code) => {
     const options = { keyPath: await privateCopy(name), certificatePath: crt(name), now: at };
     expect((await refusal(options)).code).toBe(code);
-    await using signer = await openFileSigner({ ...options, allowExpiredCertificate: true });
+    await using signer = await openFile({ ...options, allowExpiredCertificate: true });
     expect(signer.certificate.subject).toContain(`CN=test ${name}`);
   });
 
@@ -100,7 +103,7 @@ describe("openFileSigner() refuses", () => {
     const options = { keyPath: await privateCopy("db"), certificatePath: crt("db"), now };
     await chmod(options.keyPath, mode);
     expect((await refusal(options)).code).toBe("signer.key-permissions");
-    await using signer = await openFileSigner({ ...options, allowLooseKeyPermissions: true });
+    await using signer = await openFile({ ...options, allowLooseKeyPermissions: true });
     expect(signer.certificate.subject).toBe("CN=test db");
   });
 
@@ -139,7 +142,7 @@ describe("openFileSigner() refuses", () => {
 
 test("a signer shows nothing of its key", async () => {
   const keyPath = await privateCopy("db");
-  await using signer = await openFileSigner({ keyPath, certificatePath: crt("db"), now });
+  await using signer = await openFile({ keyPath, certificatePath: crt("db"), now });
   expect(inspect(signer, { depth: 9, showHidden: true })).not.toMatch(/KeyObject|PRIVATE/);
   expect(JSON.stringify(Object.keys(signer))).toBe('["certificate","sign"]');
 });

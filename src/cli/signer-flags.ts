@@ -1,0 +1,53 @@
+/** Flags of every command that signs, and what they open. */
+import { homedir } from "node:os";
+import type { SignerOptions } from "../model/signing/index.ts";
+import { askOnTerminal } from "./ask-secret.ts";
+import type { Context } from "./context.ts";
+import { switchFlag, textFlag } from "./flags.ts";
+
+export interface SignerFlags {
+  readonly key?: string;
+  readonly cert?: string;
+  readonly passphraseFile?: string;
+  readonly allowExpiredCert: boolean;
+  readonly allowLooseKeyPermissions: boolean;
+  readonly allowEcKey: boolean;
+}
+
+/** Flags of signing beside the key and the certificate themselves. */
+export const signerRuleFlags = {
+  passphraseFile: textFlag("FILE", "Passphrase of an encrypted key (or: SEALWRIGHT_PASSPHRASE, or the terminal)"),
+  allowExpiredCert: switchFlag("Sign although the certificate is out of its validity"),
+  allowLooseKeyPermissions: switchFlag("Use files with keys and secrets that others can read"),
+  allowEcKey: switchFlag("Sign with an elliptic curve key, which much firmware refuses"),
+} as const;
+
+export const KEY_BRIEF = "PEM file, pkcs11:, awskms:, gcpkms:, azurekv:, vault: or exec:PROGRAM";
+
+export const signerFlags = {
+  key: textFlag("KEY", `Private key of the Secure Boot db: ${KEY_BRIEF}`),
+  cert: textFlag("FILE", "Certificate of that key, PEM or DER (default: the one in the token)"),
+  ...signerRuleFlags,
+} as const;
+
+export type SignerRuleFlags = Omit<SignerFlags, "key" | "cert">;
+
+/** What the flags and the surroundings say about signing; the reference of the key itself comes on top. */
+export function signerOptions(context: Context, flags: SignerRuleFlags & Pick<SignerFlags, "cert">) {
+  return {
+    certificatePath: flags.cert,
+    passphrasePath: flags.passphraseFile,
+    allowExpiredCertificate: flags.allowExpiredCert,
+    allowLooseKeyPermissions: flags.allowLooseKeyPermissions,
+    allowEllipticCurve: flags.allowEcKey,
+    env: context.env,
+    home: homedir(),
+    askSecret: askOnTerminal(() => context.endProgress(), context.signal),
+    warn: (message: string) => {
+      context.endProgress();
+      context.process.stderr.write(`warning: ${message}\n`);
+    },
+    signal: context.signal,
+    now: new Date(),
+  } satisfies SignerOptions;
+}

@@ -1,0 +1,22 @@
+/**
+ * Keys that sign, wherever they are, and the certificates that go with them.
+ *
+ *     reference --openSigner--> Signer { certificate, sign(message) }      for PE files and variables
+ *               --openPolicyKey--> PolicyKey { publicKey, sign(message) }  for PCR policies
+ *
+ * A back end knows one notation and gives a `SigningKey`; it is loaded when it is used. What a back end gives is
+ * verified before anything else sees it.
+ */
+export { type EphemeralSignerOptions, openEphemeralSigner } from "./ephemeral-signer.ts";
+export { loadCertificates, requireCertificates } from "./load-certificates.ts";
+export {
+  isFileReference,
+  KEY_NOTATIONS,
+  openPolicyKey,
+  openSigner,
+  type PolicyKey,
+  type SignerOptions,
+} from "./open-signer.ts";
+export type { AskSecret, SecretQuestion } from "./secrets.ts";
+export type { Signer } from "./signer.ts";
+export type { Environment, KeyContext } from "./signing-key.ts";
