@@ -1,31 +1,19 @@
 /** Copies an image, or all images of an index, between any two places, byte for byte. */
-import {
-  type Descriptor,
-  isIndexMediaType,
-  isManifestMediaType,
-  parseImageIndex,
-  parseManifest,
-  parsePlatform,
-} from "../../formats/oci/index.ts";
-import { FormatError, quote, UnsupportedError } from "../../lib/errors.ts";
+import { type Descriptor, isManifestMediaType, parsePlatform } from "../../formats/oci/index.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import { copyBlobs } from "../../model/image/copy-blobs.ts";
+import { type CopyPlan, type PlannedManifest, planCopy } from "../../model/image/copy-plan.ts";
 import { hostPlatform } from "../../model/image/host-platform.ts";
-import type { Blob } from "../../model/image/image.ts";
 import { type ImageWriter, openImageWriter } from "../../model/image/image-writer.ts";
 import { openImageSource } from "../../model/image/open-image.ts";
-import {
-  chooseCandidate,
-  type ImageSource,
-  loadManifest,
-  MAX_INDEX_DEPTH,
-  resolveIndexes,
-} from "../../model/image/source.ts";
+import { chooseCandidate, resolveIndexes } from "../../model/image/source.ts";
 import type { Registries } from "../../model/registry/index.ts";
 
 export interface CopyOptions {
   /** Every image of an index, and the index. */
   readonly all?: boolean;
+  /** Also what is said about the image: signatures, attestations, SBOMs. */
+  readonly referrers?: boolean;
   readonly platform?: string | undefined;
   /** Replace an archive that is there already. */
   readonly overwrite?: boolean;
@@ -41,6 +29,8 @@ export interface CopyReport {
   readonly mediaType: string;
   /** Manifests, without the index. */
   readonly images: number;
+  /** Manifests about those, where they were to be copied. */
+  readonly referrers: number;
   readonly blobs: { readonly count: number; readonly size: number };
   /** Bytes of blobs that had to be read; the rest was there, was mounted, or shares its place with the source. */
   readonly moved: number;
@@ -48,7 +38,15 @@ export interface CopyReport {
 
 /** @throws whatever opening the source and the writer throw; `image.blob.*` where a source is not what it says */
 export async function copyImage(from: string, to: string, options: CopyOptions = {}): Promise<CopyReport> {
-  const { all = false, overwrite = false, platform, progress = silent, registries, signal } = options;
+  const {
+    all = false,
+    overwrite = false,
+    platform,
+    progress = silent,
+    referrers = false,
+    registries,
+    signal,
+  } = options;
   const opening = { registries, ...(signal && { signal }) };
   await using source = await openImageSource(from, opening);
   await using writer = await openImageWriter(to, { overwrite, ...opening });
@@ -60,7 +58,7 @@ export async function copyImage(from: string, to: string, options: CopyOptions =
   const candidate = await chooseCandidate(source, wanted);
   const top = all ? candidate : await resolveIndexes(source, candidate, wanted);
 
-  const plan = await planCopy(source, top);
+  const plan = await planCopy(source, top, { referrers });
   const blobs = [...plan.blobs.values()];
   const size = blobs.reduce((sum, blob) => sum + blob.size, 0);
   let done = 0;
@@ -69,68 +67,25 @@ export async function copyImage(from: string, to: string, options: CopyOptions =
     progress({ step: "copy.blobs", text: `copying ${blobs.length} blobs`, done, total: size, unit: "bytes" });
   };
   const moved = await copyBlobs(writer, blobs, { signal, onProgress });
-  const { digest } = await publish(writer, plan.manifests);
+  const { digest } = await publish(writer, plan);
   return {
     source: from,
     destination: to,
     manifestDigest: digest,
     mediaType: top.mediaType,
     images: plan.manifests.filter(({ mediaType }) => isManifestMediaType(mediaType)).length,
+    referrers: plan.attached.length,
     blobs: { count: blobs.length, size },
     moved,
   };
 }
 
-interface PlannedManifest {
-  readonly mediaType: string;
-  readonly bytes: Uint8Array;
-}
-
-interface CopyPlan {
-  /** What is referred to stands before what refers to it. */
-  readonly manifests: readonly PlannedManifest[];
-  readonly blobs: ReadonlyMap<string, Blob>;
-}
-
-/** Reads the manifests below `top`, each digest once. */
-async function planCopy(source: ImageSource, top: Descriptor): Promise<CopyPlan> {
-  const manifests = new Map<string, PlannedManifest>();
-  const blobs = new Map<string, Blob>();
-  const visit = async (descriptor: Descriptor, depth: number): Promise<void> => {
-    const { digest, mediaType } = descriptor;
-    if (manifests.has(digest)) return;
-    const bytes = await loadManifest(source, descriptor);
-    if (isIndexMediaType(mediaType)) {
-      const what = `${source.name}: image index`;
-      if (depth === MAX_INDEX_DEPTH) {
-        throw new FormatError("oci.index.too-deep", {
-          what,
-          expected: `at most ${depth} levels`,
-          found: "another one",
-        });
-      }
-      for (const each of parseImageIndex(bytes, what).manifests) await visit(each, depth + 1);
-    } else if (isManifestMediaType(mediaType)) {
-      const manifest = parseManifest(bytes, `${source.name}: manifest`);
-      for (const blob of [manifest.config, ...manifest.layers]) {
-        blobs.set(blob.digest, await source.blob(blob, `${source.name}: ${blob.digest}`));
-      }
-    } else {
-      throw new UnsupportedError(
-        "oci.manifest.media-type-unsupported",
-        `${source.name}: media type ${quote(mediaType)} is no manifest or index of OCI or Docker schema 2`,
-        { data: { mediaType } },
-      );
-    }
-    manifests.set(digest, { mediaType, bytes });
-  };
-  await visit(top, 0);
-  return { manifests: [...manifests.values()], blobs };
-}
-
 /** The last manifest is the one that gets the name. */
-async function publish(writer: ImageWriter, manifests: readonly PlannedManifest[]): Promise<Descriptor> {
+async function publish(writer: ImageWriter, { attached, manifests }: CopyPlan): Promise<Descriptor> {
   for (const { bytes, mediaType } of manifests.slice(0, -1)) await writer.putBytes(bytes, mediaType);
   const { bytes, mediaType } = manifests.at(-1) as PlannedManifest;
+  for (const { bytes: manifestBytes, tag, ...planned } of attached) {
+    await writer.attach({ manifestBytes, mediaType: planned.mediaType, ...(tag !== undefined && { tag }) });
+  }
   return await writer.commit({ manifestBytes: bytes, mediaType });
 }

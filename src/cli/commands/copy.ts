@@ -8,6 +8,7 @@ import { type RegistryFlags, registriesOf, registryFlags } from "../registries.t
 
 interface Flags extends RegistryFlags {
   readonly all: boolean;
+  readonly referrers: boolean;
   readonly overwrite: boolean;
   readonly platform?: string;
   readonly json: boolean;
@@ -19,6 +20,7 @@ export const copyCommand = buildCommand<Flags, [string, string], Context>({
       const { copyImage } = await import("../../actions/copy/copy-image.ts");
       const report = await copyImage(from, to, {
         all: flags.all,
+        referrers: flags.referrers,
         overwrite: flags.overwrite,
         platform: flags.platform,
         registries: await registriesOf(this, flags),
@@ -42,6 +44,7 @@ export const copyCommand = buildCommand<Flags, [string, string], Context>({
     },
     flags: {
       all: switchFlag("Copy every image of an index, and the index"),
+      referrers: switchFlag("Copy what is said about the image, too: signatures, attestations, SBOMs"),
       overwrite: switchFlag("Replace an archive that exists"),
       platform: platformFlag,
       ...registryFlags,
@@ -53,18 +56,20 @@ export const copyCommand = buildCommand<Flags, [string, string], Context>({
     fullDescription: [
       "Manifests keep their bytes, so the digest stays. Blobs that the destination has are not sent, those of another",
       "repository in the same registry are mounted, and every byte that is sent is checked against its digest.",
+      "--referrers takes along what the registry lists as referring to the image, and what cosign keeps beside it.",
       "",
       "EXAMPLES",
       "  sealwright copy quay.io/example/os:latest oci:./os:latest",
-      "  sealwright copy registry.example/os:latest registry.example/mirror/os:latest --all",
+      "  sealwright copy registry.example/os:latest registry.example/mirror/os:latest --all --referrers",
       "  sealwright copy oci-archive:os.tar containers-storage:localhost/os:latest",
     ].join("\n"),
   },
 });
 
 function show(report: CopyReport): Shown {
-  const { blobs, destination, images, manifestDigest, moved } = report;
-  const what = images === 1 ? "1 image" : `${images} images`;
+  const { blobs, destination, images, manifestDigest, moved, referrers } = report;
+  const about = referrers === 0 ? "" : ` with ${referrers} referrer${referrers === 1 ? "" : "s"}`;
+  const what = `${images} image${images === 1 ? "" : "s"}${about}`;
   const text = `${destination}@${manifestDigest}\n${what}, ${blobs.count} blobs of ${showSize(blobs.size)}, ${showSize(moved)} read`;
   return { text, json: report };
 }

@@ -64,3 +64,12 @@ export {
   showReference,
   showSelector,
 } from "./reference.ts";
+export {
+  artifactTypeOf,
+  COSIGN_TAGS,
+  EMPTY_JSON,
+  isReferrersTag,
+  type Referrer,
+  referrersTag,
+  toReferrer,
+} from "./referrers.ts";

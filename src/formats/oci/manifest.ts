@@ -14,6 +14,7 @@ const manifestSchema = v.looseObject({
   schemaVersion: v.literal(2),
   mediaType: v.nullish(v.pipe(v.string(), v.check(isManifestMediaType))),
   config: descriptorSchema,
+  artifactType: v.nullish(v.string()),
   layers: v.pipe(v.array(descriptorSchema), v.maxLength(MAX_LAYERS)),
   annotations: stringMap,
   subject: v.nullish(descriptorSchema),

@@ -8,8 +8,8 @@ import { UnsupportedError } from "../../lib/errors.ts";
 import { type OutputFile, openOutputFile } from "../host-io/files.ts";
 import { fileBlob, type NewBlob, readBlob } from "./blob.ts";
 import type { Blob, FileRange } from "./image.ts";
-import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
-import { EMPTY_INDEX, withEntry } from "./index-entries.ts";
+import type { ImageSink, ImageWriterOptions, Publication } from "./image-sink.ts";
+import { EMPTY_INDEX, withPublication } from "./index-entries.ts";
 
 /**
  * Writes an OCI image layout as a tar archive. The same blobs in the same order give the same bytes: members have no
@@ -65,9 +65,9 @@ class ArchiveSink implements ImageSink {
     return await this.put({ mediaType, digest, size }, blob.open());
   }
 
-  publish(entry: Descriptor): Promise<void> {
+  publish(publication: Publication): Promise<void> {
     return this.#next(async () => {
-      await this.#writeFile(INDEX_FILE, encodeImageIndex(withEntry(EMPTY_INDEX, entry)));
+      await this.#writeFile(INDEX_FILE, encodeImageIndex(withPublication(EMPTY_INDEX, publication)));
       await this.#output.write(TAR_END);
       await this.#output.commit();
     });

@@ -65,8 +65,11 @@ export async function openContainersStorageSink(
     put: (blob, content) => inner.put(blob, content),
     find: (descriptor, what) => inner.find(descriptor, what),
     copy: (blob) => inner.copy(blob),
-    async publish(entry: Descriptor) {
-      await inner.publish({ ...entry, annotations: { ...entry.annotations, [REF_NAME]: "image" } });
+    /** The storage keeps images and nothing about them: what was attached stays behind. */
+    async publish({ entries }) {
+      const entry = entries.at(-1) as Descriptor;
+      const named = { ...entry, annotations: { ...entry.annotations, [REF_NAME]: "image" } };
+      await inner.publish({ entries: [named], referrers: [] });
       const from = `oci-archive:${archive}:image`;
       await runFirst([["skopeo", "copy", "--quiet", from, `containers-storage:${name}`]], text, signal);
     },

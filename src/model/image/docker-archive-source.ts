@@ -61,6 +61,8 @@ export async function openDockerArchiveSource(
   return {
     name,
     candidates: () => Promise.resolve([top]),
+    referrers: () => Promise.resolve([]),
+    tagged: () => Promise.resolve(undefined),
     // Only descriptors of the manifest above are asked for.
     blob: ({ digest }) => Promise.resolve(blobs.get(digest) as Blob),
     [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -1,8 +1,17 @@
 import type { Descriptor } from "../../formats/oci/descriptor.ts";
 import type { BlobDigest } from "../../formats/oci/digest.ts";
+import type { Referrer } from "../../formats/oci/referrers.ts";
 import type { Registries } from "../registry/index.ts";
 import type { NewBlob } from "./blob.ts";
 import type { Blob } from "./image.ts";
+
+/** What becomes visible together. */
+export interface Publication {
+  /** Manifests and indexes, tagged or not; one with the tag of another takes its place. The image comes last. */
+  readonly entries: readonly Descriptor[];
+  /** Manifests about others. Where it can be chosen, they are there before the entries are. */
+  readonly referrers: readonly Referrer[];
+}
 
 /** What a place to write images to must offer; `completeWriter` derives the rest. */
 export interface ImageSink extends AsyncDisposable {
@@ -18,8 +27,8 @@ export interface ImageSink extends AsyncDisposable {
   find(descriptor: Descriptor, what: string): Promise<Blob | undefined>;
   /** As `put`, by a shorter way when there is one. */
   copy(blob: Blob): Promise<Descriptor>;
-  /** Shows everything at once: `entry` comes into the index, in the place of one with the same tag. */
-  publish(entry: Descriptor): Promise<void>;
+  /** Shows everything at once. */
+  publish(publication: Publication): Promise<void>;
 }
 
 export interface ImageWriterOptions {

@@ -4,6 +4,7 @@ import { parseImageIndex, REF_NAME } from "../../formats/oci/image-index.ts";
 import { parseManifest } from "../../formats/oci/manifest.ts";
 import { isIndexMediaType } from "../../formats/oci/media-types.ts";
 import { parseReference } from "../../formats/oci/reference.ts";
+import { type Referrer, toReferrer } from "../../formats/oci/referrers.ts";
 import { NotFoundError, UnsupportedError, UsageError } from "../../lib/errors.ts";
 import { openArchiveSink } from "./archive-sink.ts";
 import { type NewBlob, streamBytes } from "./blob.ts";
@@ -52,6 +53,15 @@ export interface ImageWriter extends AsyncDisposable {
    * @throws {NotFoundError} `image.blob.missing` when the manifest names what was not stored
    */
   commit(manifest: NewManifest): Promise<Descriptor>;
+  /**
+   * Stores a manifest with a subject, or with a tag of its own, that is shown together with what `commit` shows.
+   *
+   * @returns the descriptor of the manifest
+   * @throws {NotFoundError} `image.blob.missing`
+   */
+  attach(manifest: NewManifest): Promise<Descriptor>;
+  /** Shows what was attached, to a manifest that is there already. */
+  commitAttached(): Promise<void>;
 }
 
 /**
@@ -98,6 +108,8 @@ function sinkSource(sink: ImageSink, name: string, manifest: Descriptor): ImageS
   return {
     name,
     candidates: () => Promise.resolve([manifest]),
+    referrers: () => Promise.resolve([]),
+    tagged: () => Promise.resolve(undefined),
     async blob(descriptor, what) {
       const blob = await sink.find(descriptor, what);
       if (blob !== undefined) return blob;
@@ -110,8 +122,16 @@ function sinkSource(sink: ImageSink, name: string, manifest: Descriptor): ImageS
 }
 
 export function completeWriter(sink: ImageSink, name: string, defaultTag?: string): ImageWriter {
+  const attached: { entries: Descriptor[]; referrers: Referrer[] } = { entries: [], referrers: [] };
   const putBytes = (bytes: Uint8Array, mediaType: string): Promise<Descriptor> =>
     sink.put({ mediaType, digest: toBlobDigest(bytes), size: bytes.length }, streamBytes(bytes));
+  const putManifest = async ({ manifestBytes, mediaType }: NewManifest): Promise<Descriptor> => {
+    for (const { digest } of referencedBy(manifestBytes, mediaType, name)) {
+      if (await sink.has(digest)) continue;
+      throw new NotFoundError("image.blob.missing", `${name}: ${digest} was not written`, { data: { digest } });
+    }
+    return await putBytes(manifestBytes, mediaType);
+  };
   return {
     has: (digest) => sink.has(digest),
     putBlob: (blob, content) => sink.put(blob, content),
@@ -124,18 +144,31 @@ export function completeWriter(sink: ImageSink, name: string, defaultTag?: strin
         platformRequired: false,
       });
     },
-    async commit({ manifestBytes, mediaType, annotations, tag = defaultTag }) {
-      for (const { digest } of referencedBy(manifestBytes, mediaType, name)) {
-        if (await sink.has(digest)) continue;
-        throw new NotFoundError("image.blob.missing", `${name}: ${digest} was not written`, { data: { digest } });
-      }
-      const descriptor = await putBytes(manifestBytes, mediaType);
-      const notes = { ...annotations, ...(tag === undefined ? {} : { [REF_NAME]: tag }) };
-      await sink.publish(Object.keys(notes).length === 0 ? descriptor : { ...descriptor, annotations: notes });
+    async commit(manifest) {
+      const descriptor = await putManifest(manifest);
+      const entry = withTag(descriptor, manifest.tag ?? defaultTag, manifest.annotations);
+      await sink.publish({ ...attached, entries: [...attached.entries, entry] });
       return descriptor;
     },
+    async attach(manifest) {
+      const descriptor = await putManifest(manifest);
+      const referrer = toReferrer(manifest.manifestBytes, descriptor);
+      if (referrer !== undefined) attached.referrers.push(referrer);
+      if (manifest.tag !== undefined) attached.entries.push(withTag(descriptor, manifest.tag, manifest.annotations));
+      return descriptor;
+    },
+    commitAttached: () => sink.publish(attached),
     [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
   };
+}
+
+function withTag(
+  descriptor: Descriptor,
+  tag: string | undefined,
+  annotations: Readonly<Record<string, string>> | undefined,
+): Descriptor {
+  const notes = { ...annotations, ...(tag === undefined ? {} : { [REF_NAME]: tag }) };
+  return Object.keys(notes).length === 0 ? descriptor : { ...descriptor, annotations: notes };
 }
 
 /** What has to be there before a manifest or an index is shown. */

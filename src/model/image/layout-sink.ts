@@ -13,8 +13,8 @@ import { openTempDirBeside, type TempDir } from "../host-io/temp.ts";
 import { fileBlob, type NewBlob, readBlob } from "./blob.ts";
 import { openDirectoryStore } from "./file-store.ts";
 import type { Blob } from "./image.ts";
-import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
-import { EMPTY_INDEX, withEntry } from "./index-entries.ts";
+import type { ImageSink, ImageWriterOptions, Publication } from "./image-sink.ts";
+import { EMPTY_INDEX, withPublication } from "./index-entries.ts";
 import { loadLayoutIndex } from "./layout-source.ts";
 
 /**
@@ -106,7 +106,7 @@ class LayoutSink implements ImageSink {
     return descriptor;
   }
 
-  async publish(entry: Descriptor): Promise<void> {
+  async publish(publication: Publication): Promise<void> {
     throwIfInterrupted(this.#signal);
     await this.#translated(this.#moveBlobs());
     const store = await openDirectoryStore(this.#root);
@@ -114,7 +114,9 @@ class LayoutSink implements ImageSink {
       await storeFile(join(this.#root, LAYOUT_FILE), encodeLayoutFile());
     }
     const index = (await store.find(INDEX_FILE)) === undefined ? EMPTY_INDEX : await loadLayoutIndex(store, this.#path);
-    await storeFile(join(this.#root, INDEX_FILE), encodeImageIndex(withEntry(index, entry)), { overwrite: true });
+    await storeFile(join(this.#root, INDEX_FILE), encodeImageIndex(withPublication(index, publication)), {
+      overwrite: true,
+    });
     if (this.#root === this.#path) return;
     await this.#translated(chmod(this.#root, 0o755));
     await this.#translated(rename(this.#root, this.#path).catch(refuseTaken(this.#path)));

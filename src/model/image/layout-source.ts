@@ -3,10 +3,11 @@ import { type ImageIndex, MAX_MANIFEST_SIZE, parseImageIndex, REF_NAME } from ".
 import { blobPath, checkLayoutFile, INDEX_FILE, LAYOUT_FILE, MAX_LAYOUT_FILE_SIZE } from "../../formats/oci/layout.ts";
 import { isIndexMediaType, isManifestMediaType } from "../../formats/oci/media-types.ts";
 import { type ImageSelector, showSelector } from "../../formats/oci/reference.ts";
+import { isReferrersTag, referrersTag, toReferrer } from "../../formats/oci/referrers.ts";
 import { FormatError, NotFoundError, quote } from "../../lib/errors.ts";
-import { fileBlob } from "./blob.ts";
+import { fileBlob, loadBlob } from "./blob.ts";
 import { type FileStore, loadRange } from "./file-store.ts";
-import type { FileRange } from "./image.ts";
+import type { Blob, FileRange } from "./image.ts";
 import type { ImageSource } from "./source.ts";
 
 /**
@@ -22,18 +23,37 @@ export async function openLayoutSource(store: FileStore, name: string, select?: 
     `${name}: ${LAYOUT_FILE}`,
   );
   const index = await loadLayoutIndex(store, name);
+  const blob = async (descriptor: Descriptor, what: string): Promise<Blob> => {
+    const file = await store.find(blobPath(descriptor.digest));
+    if (file !== undefined) return fileBlob(descriptor, file, what);
+    throw new NotFoundError("image.blob.missing", `${what}: ${descriptor.digest} is not in ${quote(store.path)}`, {
+      data: { digest: descriptor.digest },
+    });
+  };
+  const load = async (descriptor: Descriptor): Promise<Uint8Array> => {
+    const what = `${name}: ${descriptor.digest}`;
+    return await loadBlob(await blob(descriptor, what), what, MAX_MANIFEST_SIZE, "oci.manifest.malformed");
+  };
+  const tagged = (tag: string): Descriptor | undefined =>
+    index.manifests.find(({ annotations }) => annotations?.[REF_NAME] === tag);
   return {
     name,
+    async candidates() {
+      const selected = selectManifests(index, select, name);
+      return select === undefined && selected.length > 1 ? await withoutReferrers(selected, load) : selected;
+    },
+    blob,
     // oxlint-disable-next-line require-await -- the interface is that of a registry too
-    candidates: async () => selectManifests(index, select, name),
-    async blob(descriptor, what) {
-      const file = await store.find(blobPath(descriptor.digest));
-      if (file === undefined) {
-        throw new NotFoundError("image.blob.missing", `${what}: ${descriptor.digest} is not in ${quote(store.path)}`, {
-          data: { digest: descriptor.digest },
-        });
+    tagged: async (tag) => tagged(tag),
+    async referrers(subject) {
+      const list = tagged(referrersTag(subject));
+      const listed = list === undefined ? [] : parseImageIndex(await load(list), `${name}: referrers`).manifests;
+      const found: Descriptor[] = [...listed];
+      for (const entry of index.manifests.filter(({ mediaType }) => isManifestMediaType(mediaType))) {
+        const referrer = toReferrer(await load(entry), entry);
+        if (referrer?.subject === subject) found.push(referrer.descriptor);
       }
-      return fileBlob(descriptor, file, what);
+      return [...new Map(found.map((each) => [each.digest, each])).values()];
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
@@ -54,6 +74,20 @@ async function requireFile(store: FileStore, file: string): Promise<FileRange> {
     expected: `an OCI image layout with ${quote(file)}`,
     found: "none",
   });
+}
+
+/** A layout is named without a tag when there is one image in it, however much is said about it. */
+async function withoutReferrers(
+  entries: readonly Descriptor[],
+  load: (entry: Descriptor) => Promise<Uint8Array>,
+): Promise<readonly Descriptor[]> {
+  const images: Descriptor[] = [];
+  for (const entry of entries) {
+    if (isReferrersTag(entry.annotations?.[REF_NAME] ?? "")) continue;
+    const isReferrer = isManifestMediaType(entry.mediaType) && toReferrer(await load(entry), entry) !== undefined;
+    if (!isReferrer) images.push(entry);
+  }
+  return images;
 }
 
 /** Descriptors of other media types are no images and must be no error (image-layout.md, "index.json file"). */

@@ -8,7 +8,7 @@ import type { Repository } from "../registry/index.ts";
 import { bytesBody, type RequestBody } from "../registry/transport.ts";
 import { checkBlob, type NewBlob, readBlob } from "./blob.ts";
 import type { Blob } from "./image.ts";
-import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
+import type { ImageSink, ImageWriterOptions, Publication } from "./image-sink.ts";
 import { remoteBlob } from "./registry-source.ts";
 
 /**
@@ -21,6 +21,8 @@ export class RegistrySink implements ImageSink {
   /** Blobs and manifests that are there, by size. */
   readonly #present = new Map<BlobDigest, number>();
   readonly #manifests = new Map<BlobDigest, Uint8Array>();
+  /** Manifests that the registry lists among the referrers of their subjects by itself. */
+  readonly #listed = new Set<BlobDigest>();
 
   constructor(repository: Repository, { signal }: ImageWriterOptions = {}) {
     this.#repository = repository;
@@ -46,7 +48,8 @@ export class RegistrySink implements ImageSink {
     if (first.end === undefined) return await this.#putInPieces(first.bytes, stream);
     const { bytes, end } = first;
     if (isManifest) {
-      await this.#repository.storeManifest(bytes, blob.mediaType, end.digest);
+      const subject = await this.#repository.storeManifest(bytes, blob.mediaType, end.digest);
+      if (subject !== undefined) this.#listed.add(end.digest);
       this.#manifests.set(end.digest, bytes);
     } else {
       await this.#upload(bytesBody(bytes), end.digest);
@@ -76,10 +79,20 @@ export class RegistrySink implements ImageSink {
     return { mediaType, digest, size };
   }
 
-  async publish(entry: Descriptor): Promise<void> {
-    const tag = entry.annotations?.[REF_NAME];
-    const bytes = this.#manifests.get(entry.digest);
-    if (tag !== undefined && bytes !== undefined) await this.#repository.storeManifest(bytes, entry.mediaType, tag);
+  async publish({ entries, referrers }: Publication): Promise<void> {
+    const unlisted = Map.groupBy(
+      referrers.filter(({ descriptor }) => !this.#listed.has(descriptor.digest)),
+      ({ subject }) => subject,
+    );
+    for (const [subject, group] of unlisted) {
+      const descriptors = group.map(({ descriptor }) => descriptor);
+      await this.#repository.addToReferrersTag(subject, descriptors);
+    }
+    for (const { annotations, digest, mediaType } of entries) {
+      const tag = annotations?.[REF_NAME];
+      const bytes = this.#manifests.get(digest);
+      if (tag !== undefined && bytes !== undefined) await this.#repository.storeManifest(bytes, mediaType, tag);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

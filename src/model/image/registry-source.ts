@@ -37,6 +37,12 @@ export async function openRegistrySource(
         ? heldManifest(manifest, descriptor)
         : remoteBlob(repository, descriptor);
     },
+    referrers: (subject) => repository.listReferrers(subject),
+    async tagged(tag) {
+      if ((await repository.findManifest(tag)) === undefined) return undefined;
+      const { bytes, digest, mediaType } = await repository.loadManifest(tag);
+      return { mediaType, digest, size: bytes.length };
+    },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

@@ -5,6 +5,7 @@
  */
 import { layerHistory, MAX_CONFIG_SIZE, parseImageConfig, requireDiffIds } from "../../formats/oci/config.ts";
 import type { Descriptor } from "../../formats/oci/descriptor.ts";
+import type { BlobDigest } from "../../formats/oci/digest.ts";
 import { MAX_MANIFEST_SIZE, parseImageIndex } from "../../formats/oci/image-index.ts";
 import { type Manifest, parseManifest } from "../../formats/oci/manifest.ts";
 import {
@@ -33,6 +34,10 @@ export interface ImageSource extends AsyncDisposable {
    * @throws {VerificationError} `image.blob.size-mismatch`
    */
   blob(descriptor: Descriptor, what: string): Promise<Blob>;
+  /** Manifests that are said to be about `subject`. Whoever reads them checks that they are. */
+  referrers(subject: BlobDigest): Promise<readonly Descriptor[]>;
+  /** What a tag of the same repository or layout names. */
+  tagged(tag: string): Promise<Descriptor | undefined>;
 }
 
 export interface ResolveOptions {

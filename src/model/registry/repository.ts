@@ -1,20 +1,16 @@
 /** One repository of a registry: the operations of the OCI distribution specification 1.1. */
 import * as v from "valibot";
 import type { Descriptor } from "../../formats/oci/descriptor.ts";
-import {
-  type BlobDigest,
-  blobDigestAlgorithm,
-  blobDigestHex,
-  isBlobDigest,
-  toBlobDigest,
-} from "../../formats/oci/digest.ts";
-import { MAX_MANIFEST_SIZE, parseImageIndex } from "../../formats/oci/image-index.ts";
+import { type BlobDigest, blobDigestAlgorithm, isBlobDigest, toBlobDigest } from "../../formats/oci/digest.ts";
+import { type ImageIndex, MAX_MANIFEST_SIZE, parseImageIndex } from "../../formats/oci/image-index.ts";
 import { isIndexMediaType, isManifestMediaType, MEDIA_TYPE } from "../../formats/oci/media-types.ts";
+import { referrersTag } from "../../formats/oci/referrers.ts";
 import { quote, RegistryError, VerificationError } from "../../lib/errors.ts";
 import { downloadBlob } from "./blob-download.ts";
 import { type BlobUpload, startUpload } from "./blob-upload.ts";
 import { malformedAnswer, resolveUrl } from "./failure.ts";
 import { parseAnswer } from "./parse-answer.ts";
+import { addToReferrersTag } from "./referrers-tag.ts";
 import type { Session } from "./session.ts";
 import { bytesBody, type HttpResponse } from "./transport.ts";
 
@@ -109,8 +105,11 @@ export class Repository {
     return isBlobDigest(digest) ? digest : (await this.loadManifest(reference)).digest;
   }
 
-  /** @param reference the digest of the bytes, or a tag */
-  async storeManifest(bytes: Uint8Array, mediaType: string, reference: string): Promise<void> {
+  /**
+   * @param reference the digest of the bytes, or a tag
+   * @returns the subject among whose referrers the registry lists the manifest now; nothing when it knows no subjects
+   */
+  async storeManifest(bytes: Uint8Array, mediaType: string, reference: string): Promise<BlobDigest | undefined> {
     const what = this.#what(`manifest ${reference}`);
     const response = await this.#session.send({
       method: "PUT",
@@ -123,9 +122,12 @@ export class Repository {
     });
     await response.discard();
     const said = response.header("docker-content-digest");
-    if (!isBlobDigest(said)) return;
-    const digest = toBlobDigest(bytes, blobDigestAlgorithm(said));
-    if (said !== digest) throw malformedAnswer(what, response.url, digest, said);
+    if (isBlobDigest(said)) {
+      const digest = toBlobDigest(bytes, blobDigestAlgorithm(said));
+      if (said !== digest) throw malformedAnswer(what, response.url, digest, said);
+    }
+    const subject = response.header("oci-subject");
+    return isBlobDigest(subject) ? subject : undefined;
   }
 
   /** @returns the size, or nothing when the blob is not there */
@@ -182,10 +184,15 @@ export class Repository {
   }
 
   /**
-   * Manifests whose subject is `digest`: of the referrers API or, where the registry has none, of the tag that stands
-   * in for it ("Referrers Tag Schema").
+   * Manifests whose subject is `digest`, each once: of the referrers API or, where the registry has none, of the tag
+   * that stands in for it ("Referrers Tag Schema").
    */
   async listReferrers(digest: BlobDigest): Promise<readonly Descriptor[]> {
+    const listed = (await this.#listByApi(digest)) ?? (await this.loadReferrersTag(digest)).manifests;
+    return [...new Map(listed.map((each) => [each.digest, each])).values()];
+  }
+
+  async #listByApi(digest: BlobDigest): Promise<readonly Descriptor[] | undefined> {
     const what = this.#what(`referrers of ${digest}`);
     const found: Descriptor[] = [];
     try {
@@ -194,15 +201,25 @@ export class Repository {
       }
       return found;
     } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-    try {
-      const { bytes } = await this.loadManifest(referrersTag(digest));
-      return parseImageIndex(bytes, what).manifests;
-    } catch (error) {
-      if (isNotFound(error)) return [];
+      if (isNotFound(error)) return undefined;
       throw error;
     }
+  }
+
+  /** The index under the referrers tag, and its digest; an empty one when there is no such tag. */
+  async loadReferrersTag(subject: BlobDigest): Promise<ImageIndex & { readonly digest?: BlobDigest }> {
+    try {
+      const { bytes, digest } = await this.loadManifest(referrersTag(subject));
+      return { ...parseImageIndex(bytes, this.#what(`referrers of ${subject}`)), digest };
+    } catch (error) {
+      if (isNotFound(error)) return { schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests: [] };
+      throw error;
+    }
+  }
+
+  /** Lists manifests among the referrers of `subject` where the registry does not do it itself: see `referrers-tag.ts`. */
+  async addToReferrersTag(subject: BlobDigest, referrers: readonly Descriptor[]): Promise<void> {
+    await addToReferrersTag(this, subject, referrers, this.#session);
   }
 
   async *#pages(first: string, what: string): AsyncGenerator<{ readonly bytes: Uint8Array; readonly url: URL }> {
@@ -226,10 +243,6 @@ export class Repository {
 
 export const isNotFound = (error: unknown): boolean =>
   error instanceof RegistryError && error.code === "registry.not-found";
-
-/** Distribution specification 1.1, "Referrers Tag Schema". */
-const referrersTag = (digest: BlobDigest): string =>
-  `${blobDigestAlgorithm(digest)}-${blobDigestHex(digest).slice(0, 64)}`;
 
 function requireMediaType(what: string, response: HttpResponse): string {
   const mediaType = (response.header("content-type") ?? "").split(";")[0]?.trim() ?? "";

@@ -52,21 +52,25 @@ export class Attempts {
     if (!(error instanceof RegistryError) || !error.temporary || this.#failures >= MAX_ATTEMPTS) throw error;
     const asked = error.data["retryAfterMs"];
     if (typeof asked === "number" && asked > LONGEST_RETRY_AFTER_MS) throw error;
-    await this.#sleep(typeof asked === "number" ? asked : this.#delay());
+    await sleep(typeof asked === "number" ? asked : this.#delay(), { pacing: this.#pacing, signal: this.#signal });
   }
 
   #delay(): number {
     const full = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (this.#failures - 1));
     return full * (0.5 + this.#pacing.random() / 2);
   }
+}
 
-  async #sleep(ms: number): Promise<void> {
-    try {
-      if (this.#pacing.sleep !== undefined) await this.#pacing.sleep(ms, this.#signal);
-      else await wait(ms, undefined, this.#signal === undefined ? {} : { signal: this.#signal });
-    } catch (error) {
-      if (this.#signal?.aborted === true) throw new InterruptedError();
-      throw error;
-    }
+/** @throws {InterruptedError} */
+export async function sleep(
+  ms: number,
+  { pacing, signal }: { readonly pacing: Pacing; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  try {
+    if (pacing.sleep !== undefined) await pacing.sleep(ms, signal);
+    else await wait(ms, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    if (signal?.aborted === true) throw new InterruptedError();
+    throw error;
   }
 }
