@@ -60,6 +60,13 @@ export interface SealOptions extends SealSignerOptions {
   readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
+  /** Called with each sealed image, and with the index of several, when it is written and before it is shown. */
+  readonly beforeShown?: ((sealed: SealedManifest) => Promise<void>) | undefined;
+}
+
+/** What can still be said about a sealed image, to be shown together with it. */
+export interface SealedManifest extends SealTools {
+  readonly manifest: NewManifest;
 }
 
 /**
@@ -78,6 +85,7 @@ export async function sealImage(reference: string, options: SealOptions): Promis
   await using writer = await openImageWriter(to, { overwrite, registries, ...(signal && { signal }) });
   const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
   const { manifest, report } = await writeSealed(image, { signer, writer }, options);
+  await options.beforeShown?.({ manifest, signer, writer });
   await writer.commit(manifest);
   await storeSigningCertificate(signer, options);
   return report;

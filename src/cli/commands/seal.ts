@@ -38,11 +38,12 @@ interface Flags extends RegistryFlags, SignerFlags {
 export const sealCommand = buildCommand<Flags, [string], Context>({
   async func(flags, image) {
     await perform(this, flags.json, async () => {
-      const [{ sealImage }, { showSeal }] = await Promise.all([
-        import("../../actions/seal/seal-image.ts"),
+      const [{ sealReference }, { showSeal }, { showSealIndex }] = await Promise.all([
+        import("../../actions/seal-index/seal-index.ts"),
         import("../show/seal.ts"),
+        import("../show/seal-index.ts"),
       ]);
-      const report = await sealImage(image, {
+      const report = await sealReference(image, {
         to: flags.to,
         ...signerOptions(this, flags),
         key: flags.key,
@@ -63,7 +64,7 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
         registries: await registriesOf(this, flags),
         progress: this.progress,
       });
-      return showSeal(report);
+      return "sealed" in report ? showSealIndex(report) : showSeal(report);
     });
   },
   parameters: {
@@ -103,6 +104,7 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
       "Moves the kernel and initramfs into a unified kernel image whose command line carries the composefs digest of the",
       "tree, signs it and systemd-boot, and adds them as one layer. The layers below keep their bytes. What was written is",
       "read again and the digest recomputed before the image gets its name.",
+      "Of an index, every image that can be sealed is, and the others stay; --platform seals one alone.",
       "",
       "EXAMPLES",
       "  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt",
