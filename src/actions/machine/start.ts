@@ -13,7 +13,7 @@ import {
   startProcess,
 } from "../../model/host-io/process.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "../../model/machine/accelerator.ts";
-import { type MachineConfig, qemuArguments } from "../../model/machine/arguments.ts";
+import { type MachineConfig, qemuArguments, type ReadOnlyDisk } from "../../model/machine/arguments.ts";
 import { loadBootKeys } from "../../model/machine/boot-keys.ts";
 import { loadDiskKind } from "../../model/machine/disk-kind.ts";
 import { enrolIntoStore } from "../../model/machine/enrolled-store.ts";
@@ -54,6 +54,7 @@ export interface StartOptions {
   /** Default 2. */
   readonly cpus?: number | undefined;
   readonly snapshot?: boolean;
+  readonly moreDisks?: readonly ReadOnlyDisk[];
   /** Default true. */
   readonly tpm?: boolean;
   /** Default true: a user-mode network, with the guest's SSH on a free port of the loopback address. */
@@ -133,6 +134,7 @@ export async function startMachine(disk: string, options: StartOptions): Promise
     disk: resolve(disk),
     diskFormat: format,
     snapshot: options.snapshot === true,
+    moreDisks: options.moreDisks,
     monitor: join(sockets, "monitor"),
     tpm: tpmSocket,
     serial: { log: serialLog, terminal: options.console === true },

@@ -24,6 +24,7 @@ export {
 } from "./efi-variables.ts";
 export { type HostEsp, type HostFile, openHostEsp } from "./esp.ts";
 export { loadHostFile } from "./host-file.ts";
+export { loadLockdown } from "./lockdown.ts";
 export { loadMeasuredBoot, type MeasuredBoot, replayMeasuredBoot } from "./measured-boot.ts";
 export { findMount, isBelow, isReadOnly, loadMounts, type Mount, parseMountinfo } from "./mountinfo.ts";
 export { loadSecureBoot, type SecureBootState } from "./secure-boot.ts";

@@ -7,6 +7,8 @@ export interface Mount {
   readonly parent: number;
   /** `MAJOR:MINOR`. */
   readonly device: string;
+  /** The part of the file system that is mounted: `/` for all of it. */
+  readonly subtree: string;
   readonly mountPoint: string;
   /** Of this mount: `ro`, `nosuid`. */
   readonly options: readonly string[];
@@ -29,8 +31,8 @@ export async function loadMounts(root: string): Promise<Mount[]> {
 
 /**
  *     36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
- *     id     device root mount point  options  optional fields   type source    options of the file system
- *        parent
+ *     id     device subtree mount point        optional fields   type source    options of the file system
+ *        parent               options
  *
  * @throws {FormatError} `host.mountinfo`
  */
@@ -42,11 +44,11 @@ export function parseMountinfo(text: string): Mount[] {
 
 function parseLine(line: string): Mount {
   const [before = "", behind] = line.split(" - ", 2);
-  const [id = "", parent = "", device = "", root, mountPoint, options] = before.split(" ");
+  const [id = "", parent = "", device = "", subtree, mountPoint, options] = before.split(" ");
   const [type, source, superOptions] = behind?.split(" ") ?? [];
   if (
     [id, parent].some((number) => !/^\d{1,10}$/.test(number)) ||
-    [root, mountPoint, options, type, source, superOptions].includes(undefined)
+    [subtree, mountPoint, options, type, source, superOptions].includes(undefined)
   ) {
     throw malformed("the fields of proc_pid_mountinfo(5)", quote(line));
   }
@@ -54,6 +56,7 @@ function parseLine(line: string): Mount {
     id: Number(id),
     parent: Number(parent),
     device,
+    subtree: unescapeOctal(subtree as string),
     mountPoint: unescapeOctal(mountPoint as string),
     options: (options as string).split(","),
     type: type as string,

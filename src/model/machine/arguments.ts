@@ -18,6 +18,8 @@ export interface MachineConfig {
   readonly diskFormat: "raw" | "qcow2";
   /** Writes go to a temporary file that nobody else sees. */
   readonly snapshot: boolean;
+  /** More disks, which the guest can only read. */
+  readonly moreDisks?: readonly ReadOnlyDisk[] | undefined;
   /** Socket of QEMU's monitor (QMP). */
   readonly monitor: string;
   /** Control socket of the TPM, if there is one. */
@@ -30,6 +32,12 @@ export interface MachineConfig {
   readonly network: boolean;
   /** systemd credentials by name. */
   readonly credentials: ReadonlyMap<string, Uint8Array>;
+}
+
+export interface ReadOnlyDisk {
+  readonly path: string;
+  /** At most 20 characters; the guest finds the disk at `/dev/disk/by-id/virtio-NAME`. */
+  readonly name: string;
 }
 
 /**
@@ -73,10 +81,15 @@ function flashOptions({ firmware, store, storeFormat }: MachineConfig): string[]
   return ["-drive", code, "-drive", `if=pflash,unit=1,format=${storeFormat},file=${escapeOption(store)}`];
 }
 
-function diskOptions({ disk, diskFormat, snapshot }: MachineConfig): string[] {
+function diskOptions({ disk, diskFormat, moreDisks = [], snapshot }: MachineConfig): string[] {
   const volatile = snapshot ? ",snapshot=on,cache=unsafe" : "";
   const drive = `if=none,id=disk0,format=${diskFormat},file=${escapeOption(disk)}${volatile}`;
-  return ["-drive", drive, "-device", "virtio-blk-pci,drive=disk0,bootindex=0"];
+  const more = moreDisks.flatMap(({ name, path }, index) => {
+    const id = `disk${index + 1}`;
+    const file = `if=none,id=${id},format=raw,readonly=on,file=${escapeOption(path)}`;
+    return ["-drive", file, "-device", `virtio-blk-pci,drive=${id},serial=${escapeOption(name)}`];
+  });
+  return ["-drive", drive, "-device", "virtio-blk-pci,drive=disk0,bootindex=0", ...more];
 }
 
 function serialOptions({ report, serial }: MachineConfig): string[] {
