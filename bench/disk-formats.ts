@@ -24,6 +24,7 @@ import {
   type Ext4Directory,
   type Ext4Metadata,
   type Ext4Node,
+  encodeVerityMetadata,
   planExt4,
   verityOffset,
 } from "../src/formats/ext4/index.ts";
@@ -61,9 +62,7 @@ function stage(): void {
     const { rootHash, levels } = buildMerkleTree(leaves, "sha512");
     const tree = Buffer.concat(levels);
     const descriptor = encodeDescriptor(content.length, rootHash, "sha512");
-    const tail = Buffer.alloc(4096);
-    tail.set(descriptor);
-    tail.writeUInt32LE(descriptor.length, 4092);
+    const metadata = encodeVerityMetadata(tree, descriptor);
 
     const hex = Buffer.from(rootHash).toString("hex");
     const [prefix, name] = [hex.slice(0, 2), hex.slice(2)];
@@ -72,7 +71,7 @@ function stage(): void {
     const at = verityOffset(content.length);
     const fd = openSync(path, "w");
     writeSync(fd, content, 0, content.length, 0);
-    writeSync(fd, Buffer.concat([tree, tail]), 0, tree.length + 4096, at);
+    writeSync(fd, metadata, 0, metadata.length, at);
     closeSync(fd);
     script.push(`sif /${prefix}/${name} size ${content.length}`, `sif /${prefix}/${name} flags 0x180000`);
     const entries = objects.get(prefix) ?? new Map<string, Ext4Node<Reference>>();
@@ -82,7 +81,7 @@ function stage(): void {
       meta,
       size: content.length,
       content: { path, offset: 0 },
-      verity: { tree: { path, offset: at }, treeSize: tree.length, descriptor },
+      verity: { metadata: { path, offset: at }, metadataSize: metadata.length },
     });
   }
 }

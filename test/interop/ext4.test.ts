@@ -9,6 +9,7 @@ import {
   type Ext4Metadata,
   type Ext4Node,
   type Ext4Options,
+  encodeVerityMetadata,
   findInode,
   openExt4,
   planExt4,
@@ -72,9 +73,9 @@ function verityFile(bytes: Uint8Array, algorithm: VerityAlgorithm = "sha512"): E
   const leaves = new Uint8Array(leavesSize(bytes.length, algorithm));
   hashBlocks(bytes, algorithm, leaves, 0);
   const { rootHash, levels } = buildMerkleTree(leaves, algorithm);
-  const tree = Buffer.concat(levels);
   const descriptor = encodeDescriptor(bytes.length, rootHash, algorithm);
-  return { ...file(bytes), verity: { tree, treeSize: tree.length, descriptor } };
+  const metadata = encodeVerityMetadata(Buffer.concat(levels), descriptor);
+  return { ...file(bytes), verity: { metadata, metadataSize: metadata.length } };
 }
 
 /** VFS capability, version 2: cap_net_raw in the effective set. */
@@ -279,11 +280,8 @@ test.each(["sha256", "sha512"] as const)(
     const commands: string[] = [];
     for (const { size, content, verity } of nodes) {
       if (verity === undefined) throw new Error("no verity file");
-      const tail = Buffer.alloc(4096);
-      tail.set(verity.descriptor);
-      tail.writeUInt32LE(256, 4092);
       const gap = new Uint8Array(verityOffset(size) - size);
-      writeFileSync(join(staged, String(size)), Buffer.concat([content, gap, verity.tree, tail]));
+      writeFileSync(join(staged, String(size)), Buffer.concat([content, gap, verity.metadata]));
       commands.push(`sif /${size} size ${size}`, `sif /${size} flags 0x180000`);
     }
     const theirs = join(directory, `mke2fs-${algorithm}.img`);

@@ -1,40 +1,22 @@
 /** Builds the disk of an image: everything bootc would install, written from the layers to one file. */
-import { computeFsverityDigest } from "../../formats/fsverity/index.ts";
 import { partitionOffset, partitionSize } from "../../formats/gpt/index.ts";
-import { parseReference } from "../../formats/oci/index.ts";
-import { alignUp, showSize, toHex } from "../../lib/bytes/numbers.ts";
-import { PolicyError, UnsupportedError, UsageError, VerificationError } from "../../lib/errors.ts";
-import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
+import { alignUp, showSize } from "../../lib/bytes/numbers.ts";
+import { UnsupportedError, UsageError } from "../../lib/errors.ts";
 import { silent } from "../../lib/progress.ts";
-import {
-  COMPOSEFS_FORMATS,
-  type ComposefsFormat,
-  DEFAULT_COMPOSEFS_FORMAT,
-  encodeComposefsImage,
-} from "../../model/composefs/index.ts";
-import type { DiskContent } from "../../model/disk/content.ts";
 import { derivedIdentity, type IdentitySource } from "../../model/disk/identity.ts";
-import { openImage } from "../../model/image/open-image.ts";
+import type { Image } from "../../model/image/image.ts";
 import { openVerityPool } from "../../model/layer/verity-pool.ts";
 import type { OsProblem } from "../../model/os/index.ts";
-import { encodeMeta, LayerStream, memoryObject, RepositoryBuilder } from "../../model/repository/index.ts";
-import { toCanonicalTree } from "../../model/source/canonical-tree.ts";
-import { type ImageTree, readImage } from "../../model/source/tree-source.ts";
-import type { Content } from "../../model/tree/tree.ts";
-import { loadAddons } from "./addons.ts";
-import { type BootParts, findBootParts } from "./boot-parts.ts";
 import { customize } from "./customize.ts";
 import { loadEnrolmentKeys } from "./enrolment-keys.ts";
-import { type Entry, listEspFiles, makeEntry, toFatTree } from "./esp.ts";
+import { listEspFiles, makeEntry, toFatTree } from "./esp.ts";
+import { ALGORITHM, type Deployment, loadDeployment, openDiskImage, updateReference } from "./load-deployment.ts";
 import { type DiskOptions, SIZE_UNITS } from "./options.ts";
 import { encodeOrigin } from "./origin.ts";
 import { type DiskPlan, planDisk } from "./plan.ts";
 import type { DiskReport } from "./report.ts";
 import { buildRootTree } from "./root-tree.ts";
 import { writeDisk } from "./write-disk.ts";
-
-/** The hash of every digest in it: the one that bootc knows. */
-const ALGORITHM = "sha512";
 
 /**
  * Builds a bootable disk as any user, without mounting anything.
@@ -43,86 +25,17 @@ const ALGORITHM = "sha512";
  * give the same bytes.
  *
  * @throws {UsageError} `disk.source-not-image`, and those of the options
- * @throws {PolicyError} `disk.*-too-small`, `disk.karg-sealed`, and those of `findBootParts`
+ * @throws {PolicyError} `disk.*-too-small`, and those of `loadDeployment`
  * @throws {VerificationError} `disk.digest-differs` when the UKI does not name the digest of its image
  */
 export async function buildDisk(reference: string, options: DiskOptions): Promise<DiskReport> {
-  const { progress = silent } = options;
   requireFilesystem(options.filesystem);
   requireWholeUnits(options);
-  const addons = await loadAddons(options.ukiAddons ?? []);
-  const keys = options.enrollKeys === undefined ? new Map() : await loadEnrolmentKeys(options.enrollKeys);
-
-  const streams: LayerStream[] = [];
   await using pool = openVerityPool();
-  await using source = await readSource(reference, options, pool, streams);
-  const { image, layers: records } = source;
-  const parts = await findBootParts(source, addons.names);
-  refuseKernelArguments(parts, options);
-  const etcFiles = await customize(source.tree, options);
-
-  progress({ step: "disk.plan", text: "laying out the disk" });
-  const deployment = await composeDeployment(source, parts);
-  const repository = new RepositoryBuilder(ALGORITHM);
-  repository.addContents(records);
-  const id = repository.addImage(deployment.erofs);
-  await repository.addOciImage(image, streams, { hex: id, version: deployment.format.version });
-
-  const contentOf = (content: Content): { size: number; content: DiskContent } => {
-    if (content.kind === "inline") return { size: content.bytes.length, content: content.bytes };
-    const object = content.kind === "external" ? repository.objectOf(content) : undefined;
-    if (object === undefined) throw new Error("a content that is in no layer");
-    return { size: object.size, content: object.kind === "memory" ? object.bytes : object };
-  };
-  const time = diskTime(source, options);
-  const espInput = {
-    parts,
-    id,
-    kernelArguments: options.kernelArguments ?? [],
-    allowMissingVerity: options.allowMissingVerity ?? false,
-    addonFiles: addons.files,
-    keys,
-    contentOf,
-  };
-  const entry = makeEntry(espInput, "primary");
-  const espFiles = listEspFiles(espInput, entry);
-  const origin = encodeOrigin({
-    reference: updateReference(reference, image.manifestDigest, options),
-    bootType: parts.type,
-    bootDigest: parts.bootDigest,
-    manifestDigest: image.manifestDigest,
-  });
-  const plan = planDisk({
-    architecture: parts.architecture,
-    identity: identityOf(options, image.manifestDigest, id),
-    time,
-    espTree: toFatTree(espFiles),
-    espSize: options.espSize ?? defaultEspSize([...espFiles.values()].map(({ size }) => size)),
-    rootTree: buildRootTree({
-      tree: source.tree,
-      repository,
-      meta: memoryObject(encodeMeta(ALGORITHM, deployment.format.version), ALGORITHM),
-      contentOf,
-      id,
-      origin,
-      etcFiles,
-      time,
-    }),
-    rootSize: options.rootSize,
-    size: options.size,
-    sizeUnit: SIZE_UNITS[options.format ?? "raw"],
-  });
-
-  const written = await writeDisk(plan, { ...options, layers: image.layers, algorithm: ALGORITHM, pool });
-  return report(source, {
-    options,
-    plan,
-    parts,
-    entry,
-    deployment: { id, format: deployment.format },
-    repository,
-    written,
-  });
+  await using image = await openDiskImage(reference, options);
+  const { plan, report } = await planImage(reference, image, await loadDeployment(image, options, pool), options);
+  const { size } = await writeDisk(plan, { ...options, layers: image.layers, algorithm: ALGORITHM, pool });
+  return { ...report, fileSize: size };
 }
 
 function requireFilesystem(name = "ext4"): void {
@@ -141,98 +54,75 @@ function requireWholeUnits({ format = "raw", size }: DiskOptions): void {
   );
 }
 
-async function readSource(
+interface PlannedDisk {
+  readonly plan: DiskPlan;
+  readonly report: Omit<DiskReport, "fileSize">;
+}
+
+/** Lays out the disk. What goes on from here holds no tree any more: places, and where the contents are. */
+async function planImage(
   reference: string,
+  image: Image,
+  deployment: Deployment,
   options: DiskOptions,
-  pool: WorkerPool,
-  streams: LayerStream[],
-): Promise<ImageTree> {
-  const { cacheDirectory, platform, progress, registries, signal } = options;
-  if (/^(?:dir|dump|erofs):/.test(reference)) {
-    throw new UsageError(
-      "disk.source-not-image",
-      `${reference}: a disk is built from an image, which hosts can update`,
-      {
-        hint: "name an image: oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE",
-      },
-    );
-  }
-  const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
-  return await readImage(image, {
-    algorithms: [ALGORITHM],
-    cacheDirectory,
-    pool,
-    progress,
-    signal,
-    tap: ({ index }) => (streams[index] = new LayerStream(ALGORITHM)),
+): Promise<PlannedDisk> {
+  const { contentOf, id, parts, repository, time, tree } = deployment;
+  const { progress = silent } = options;
+  const keys = options.enrollKeys === undefined ? new Map() : await loadEnrolmentKeys(options.enrollKeys);
+  const etcFiles = await customize(tree, options);
+  progress({ step: "disk.plan", text: "laying out the disk" });
+  const espInput = {
+    parts,
+    id,
+    kernelArguments: options.kernelArguments ?? [],
+    allowMissingVerity: options.allowMissingVerity ?? false,
+    addonFiles: deployment.addonFiles,
+    keys,
+    contentOf,
+  };
+  const entry = makeEntry(espInput, "primary");
+  const espFiles = listEspFiles(espInput, entry);
+  const { manifestDigest } = image;
+  const updates = updateReference(reference, options);
+  const origin = encodeOrigin({
+    // The same image is the same disk, whatever it was called.
+    reference: updates ?? `ostree-unverified-image:docker://localhost/image@${manifestDigest}`,
+    bootType: parts.type,
+    bootDigest: parts.bootDigest,
+    manifestDigest,
   });
-}
-
-function refuseKernelArguments(parts: BootParts, { allowMissingVerity, kernelArguments = [] }: DiskOptions): void {
-  if (parts.type === "bls") return;
-  if (kernelArguments.length > 0) {
-    throw new PolicyError(
-      "disk.karg-sealed",
-      `--karg ${kernelArguments[0]}: the command line of a sealed image is part of its signed UKI`,
-      {
-        hint:
-          "seal with --karg, or build and sign an addon (sealwright uki build --stub addonx64.efi.stub --cmdline ...) " +
-          "and add it with --uki-addon FILE",
-      },
-    );
-  }
-  if (allowMissingVerity === true) {
-    throw new PolicyError("disk.verity-sealed", "--allow-missing-verity: the UKI says whether fs-verity is required", {
-      hint: "seal with --allow-missing-verity",
-    });
-  }
-}
-
-/** An image that is not in a registry has no name that means anything to a host, and the same image is the same disk. */
-function updateReference(reference: string, manifestDigest: string, { targetReference }: DiskOptions): string {
-  if (targetReference !== undefined) return targetReference;
-  const name = isInRegistry(reference) ? reference.replace(/^docker:\/\//, "") : `localhost/image@${manifestDigest}`;
-  return `ostree-unverified-image:docker://${name}`;
-}
-
-const isInRegistry = (reference: string): boolean => parseReference(reference).transport === "docker";
-
-interface Deployment {
-  readonly erofs: Uint8Array;
-  readonly format: ComposefsFormat;
-}
-
-/** The EROFS image that the host mounts, in the format that the UKI names by its digest. Changes the tree. */
-async function composeDeployment(source: ImageTree, parts: BootParts): Promise<Deployment> {
-  await toCanonicalTree(source, false);
-  if (parts.type === "bls") {
-    return { erofs: encodeComposefsImage(source.tree, DEFAULT_COMPOSEFS_FORMAT), format: DEFAULT_COMPOSEFS_FORMAT };
-  }
-  const { digestHex } = parts.argument;
-  const candidates = COMPOSEFS_FORMATS.filter(({ algorithm }) => algorithm === ALGORITHM).sort(
-    (a, b) => Number(b === DEFAULT_COMPOSEFS_FORMAT) - Number(a === DEFAULT_COMPOSEFS_FORMAT),
-  );
-  const computed: Record<string, string> = {};
-  for (const format of candidates) {
-    const erofs = encodeComposefsImage(source.tree, format);
-    const hex = toHex(computeFsverityDigest(erofs, ALGORITHM));
-    if (hex === digestHex) return { erofs, format };
-    computed[format.name] = hex;
-  }
-  throw new VerificationError(
-    "disk.digest-differs",
-    `${parts.uki.path} names the digest ${digestHex}, the layers give ${computed[DEFAULT_COMPOSEFS_FORMAT.name]}`,
-    {
-      data: { expected: digestHex, computed },
-      hint: "seal the image again, or ask sealwright explain for the difference",
+  const plan = planDisk({
+    architecture: parts.architecture,
+    identity: identityOf(options, manifestDigest, id),
+    time,
+    espTree: toFatTree(espFiles),
+    espSize: options.espSize ?? defaultEspSize([...espFiles.values()].map(({ size }) => size)),
+    rootTree: buildRootTree({ deployment, origin, etcFiles, time }),
+    rootSize: options.rootSize,
+    size: options.size,
+    sizeUnit: SIZE_UNITS[options.format ?? "raw"],
+  });
+  const objects = [...repository.objects.values()];
+  const report = {
+    source: reference,
+    manifestDigest,
+    output: options.output,
+    format: options.format ?? "raw",
+    size: plan.size,
+    partitions: describePartitions(plan),
+    deployment: {
+      id,
+      format: deployment.format.name,
+      bootType: parts.type,
+      bootDigest: parts.bootDigest,
     },
-  );
-}
-
-function diskTime({ image }: ImageTree, { buildTime }: DiskOptions): number {
-  const created = Date.parse(image.config.created ?? "");
-  const time = buildTime?.getTime() ?? (Number.isNaN(created) ? 0 : created);
-  return Math.max(0, Math.floor(time / 1000));
+    entry: entry.path,
+    objects: { count: objects.length, size: objects.reduce((sum, { size }) => sum + size, 0) },
+    esp: { freeSize: plan.esp.freeSize },
+    root: { freeSize: plan.root.freeSize, freeInodes: plan.root.freeInodes },
+    warnings: [...parts.warnings, ...(updates === undefined ? [NO_UPDATES] : [])],
+  };
+  return { plan, report };
 }
 
 function identityOf({ randomBytes }: DiskOptions, manifestDigest: string, id: string): IdentitySource {
@@ -250,50 +140,15 @@ function defaultEspSize(sizes: readonly number[]): number {
   return Math.max(ESP_SIZE_MIN, alignUp(DEPLOYMENTS_ON_ESP * files + ESP_SLACK, 1 << 20));
 }
 
-const hasUpdateReference = (reference: string, { targetReference }: DiskOptions): boolean =>
-  targetReference !== undefined || isInRegistry(reference);
-
 const NO_UPDATES: OsProblem = {
   code: "disk.update-reference",
   message: "the image is not from a registry: the host does not know where to look for updates",
   hint: "name a place with --target-imgref ostree-unverified-image:docker://HOST/NAME:TAG",
 };
 
-interface Built {
-  readonly options: DiskOptions;
-  readonly plan: DiskPlan;
-  readonly parts: BootParts;
-  readonly entry: Entry;
-  readonly deployment: { readonly id: string; readonly format: ComposefsFormat };
-  readonly repository: RepositoryBuilder;
-  readonly written: { readonly size: number };
-}
-
-function report({ image, name }: ImageTree, built: Built): DiskReport {
-  const { deployment, entry, options, parts, plan, repository, written } = built;
-  const objects = [...repository.objects.values()];
-  return {
-    source: name,
-    manifestDigest: image.manifestDigest,
-    output: options.output,
-    format: options.format ?? "raw",
-    size: plan.size,
-    fileSize: written.size,
-    partitions: plan.partitions.map((partition) => ({
-      name: partition.name,
-      offset: partitionOffset(partition),
-      size: partitionSize(partition),
-    })),
-    deployment: {
-      id: deployment.id,
-      format: deployment.format.name,
-      bootType: parts.type,
-      bootDigest: parts.bootDigest,
-    },
-    entry: entry.path,
-    objects: { count: objects.length, size: objects.reduce((sum, { size }) => sum + size, 0) },
-    esp: { freeSize: plan.esp.freeSize },
-    root: { freeSize: plan.root.freeSize, freeInodes: plan.root.freeInodes },
-    warnings: [...parts.warnings, ...(hasUpdateReference(name, options) ? [] : [NO_UPDATES])],
-  };
-}
+export const describePartitions = ({ partitions }: DiskPlan): DiskReport["partitions"] =>
+  partitions.map((partition) => ({
+    name: partition.name,
+    offset: partitionOffset(partition),
+    size: partitionSize(partition),
+  }));

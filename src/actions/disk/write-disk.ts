@@ -3,27 +3,37 @@ import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import { encodeVhdFooter } from "../../formats/vhd/index.ts";
 import { type ContentPiece, isBytesPiece } from "../../lib/bytes/piece.ts";
 import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
-import { silent } from "../../lib/progress.ts";
+import { type Progress, silent } from "../../lib/progress.ts";
 import type { DiskContent } from "../../model/disk/content.ts";
 import { type OutputFile, openOutputFile } from "../../model/host-io/files.ts";
+import { throwIfInterrupted } from "../../model/host-io/interrupt.ts";
 import type { Layer } from "../../model/image/image.ts";
 import type { LayerObject } from "../../model/repository/index.ts";
 import { convertDisk } from "./convert.ts";
 import { type Extent, ExtentList } from "./extents.ts";
-import type { DiskOptions } from "./options.ts";
+import { GatheringWriter } from "./gathering-writer.ts";
+import type { DiskFormat } from "./options.ts";
 import type { DiskPlan } from "./plan.ts";
 import { type Places, writeLayerObjects } from "./write-layers.ts";
 
-export interface WriteDiskOptions extends DiskOptions {
+export interface WriteDiskOptions {
+  /** The file to write. */
+  readonly output: string;
+  readonly overwrite?: boolean;
+  /** Permission bits of the file, before the umask. */
+  readonly mode?: number;
+  readonly format?: DiskFormat;
   readonly layers: readonly Layer[];
   readonly algorithm: VerityAlgorithm;
   readonly pool: WorkerPool;
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: Progress | undefined;
 }
 
 /** Any format but raw is made from a raw file beside it, which is gone afterwards. */
 export async function writeDisk(plan: DiskPlan, options: WriteDiskOptions): Promise<{ readonly size: number }> {
-  const { format = "raw", output, overwrite = false, progress = silent, signal } = options;
-  const limits = { overwrite, ...(signal && { signal }) };
+  const { format = "raw", mode, output, overwrite = false, progress = silent, signal } = options;
+  const limits = { overwrite, ...(mode !== undefined && { mode }), ...(signal && { signal }) };
   await using raw = await openOutputFile(output, limits);
   const extents = await writeRaw(plan, raw, options);
   if (format === "raw" || format === "vhd") {
@@ -39,41 +49,72 @@ export async function writeDisk(plan: DiskPlan, options: WriteDiskOptions): Prom
 }
 
 /**
- * Contents of layers first, since Merkle trees and descriptors follow from them; then everything that is held or made.
+ * Contents of layers first, since Merkle trees and descriptors follow from them; then everything that is held or made,
+ * and what comes from another disk.
  */
 async function writeRaw(plan: DiskPlan, raw: OutputFile, options: WriteDiskOptions): Promise<readonly Extent[]> {
-  const { algorithm, layers, pool, progress, signal } = options;
+  const { algorithm, layers, pool, progress = silent, signal } = options;
   await raw.truncate(plan.size);
-  const { objects, trees } = findPlaces(plan);
+  const { metadata, objects, storedSize } = findPlaces(plan);
   await writeLayerObjects(layers, objects.keys(), {
     algorithm,
     pool,
     placesOf: (object) => objects.get(object) ?? [],
-    treePlacesOf: (object) => trees.get(object) ?? [],
+    verityPlacesOf: (object) => metadata.get(object) ?? [],
     write: (offset, bytes) => raw.replace(offset, bytes),
     signal,
     progress,
   });
   const list = new ExtentList();
+  const writer = new GatheringWriter(raw);
+  let copied = 0;
   for (const piece of plan.pieces()) {
-    if (isBytesPiece(piece)) await raw.replace(piece.offset, piece.bytes);
-    else if (piece.content instanceof Uint8Array) {
-      await raw.replace(piece.offset, piece.content.subarray(piece.from, piece.from + piece.size));
+    if (isBytesPiece(piece)) {
+      list.add(piece.offset, piece.bytes.length);
+      await writer.put(piece.offset, piece.bytes);
+    } else if (piece.content instanceof Uint8Array) {
+      list.add(piece.offset, piece.size);
+      await writer.put(piece.offset, piece.content.subarray(piece.from, piece.from + piece.size));
+    } else if (piece.content.kind === "stored") {
+      let { offset } = piece;
+      for (const chunk of piece.content.read(piece.from, piece.size)) {
+        throwIfInterrupted(signal);
+        if (await writer.putUnlessZero(offset, chunk)) list.add(offset, chunk.length);
+        offset += chunk.length;
+      }
+      copied += piece.size;
+      progress({ step: "disk.copy", text: "copying what stays", done: copied, total: storedSize, unit: "bytes" });
+    } else {
+      list.add(piece.offset, piece.size);
     }
-    list.add(piece.offset, isBytesPiece(piece) ? piece.bytes.length : piece.size);
   }
+  await writer.flush();
   return list.extents;
 }
 
-function findPlaces(plan: DiskPlan): Readonly<Record<"objects" | "trees", Map<LayerObject, Places>>> {
+interface FoundPlaces {
+  readonly objects: ReadonlyMap<LayerObject, Places>;
+  /** Of what fs-verity stores beside an object. */
+  readonly metadata: ReadonlyMap<LayerObject, Places>;
+  /** Bytes that come from another disk. */
+  readonly storedSize: number;
+}
+
+function findPlaces(plan: DiskPlan): FoundPlaces {
   const objects = new Map<LayerObject, ContentPiece<DiskContent>[]>();
-  const trees = new Map<LayerObject, ContentPiece<DiskContent>[]>();
+  const metadata = new Map<LayerObject, ContentPiece<DiskContent>[]>();
+  let storedSize = 0;
   for (const piece of plan.pieces()) {
     if (isBytesPiece(piece) || piece.content instanceof Uint8Array) continue;
-    const [map, object] = "treeOf" in piece.content ? [trees, piece.content.treeOf] : [objects, piece.content];
+    const { content } = piece;
+    if (content.kind === "stored") {
+      storedSize += piece.size;
+      continue;
+    }
+    const [map, object] = content.kind === "verity" ? [metadata, content.object] : [objects, content];
     const places = map.get(object);
     if (places === undefined) map.set(object, [piece]);
     else places.push(piece);
   }
-  return { objects, trees };
+  return { objects, metadata, storedSize };
 }

@@ -1,4 +1,5 @@
 /** One pass over each layer: contents go to their places on the disk and to the workers that hash them. */
+import { encodeVerityMetadata } from "../../formats/ext4/index.ts";
 import { leavesSize, VERITY_BLOCK_SIZE, type VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import type { ContentPiece } from "../../lib/bytes/piece.ts";
 import { FormatError, InterruptedError, SealwrightError } from "../../lib/errors.ts";
@@ -18,7 +19,7 @@ export interface WriteLayersOptions {
   readonly algorithm: VerityAlgorithm;
   readonly pool: WorkerPool;
   readonly placesOf: (object: LayerObject) => Places;
-  readonly treePlacesOf: (object: LayerObject) => Places;
+  readonly verityPlacesOf: (object: LayerObject) => Places;
   /** Writes by position; many at a time. */
   readonly write: (offset: number, bytes: Uint8Array) => Promise<void>;
   readonly signal?: AbortSignal | undefined;
@@ -201,7 +202,7 @@ class SlotWriter {
   }
 
   async #hash(slot: Slot, runs: readonly Run[]): Promise<void> {
-    const { algorithm, pool, treePlacesOf, write } = this.#options;
+    const { algorithm, pool, verityPlacesOf, write } = this.#options;
     const pieces = runs.map(({ from, to }) => ({ from, to, whole: false }));
     const job: PiecesJob = { kind: "pieces", bytes: slot.bytes, pieces, algorithms: [algorithm] };
     const hashes = await pool.run<Uint8Array>(job);
@@ -209,11 +210,12 @@ class SlotWriter {
     for (const run of runs) {
       const size = run.to - run.from;
       const end = at + leavesSize(size, algorithm);
-      const tree = run.object.addLeaves(hashes.subarray(at, end), run.at, size);
+      const verity = run.object.addLeaves(hashes.subarray(at, end), run.at, size);
       at = end;
-      if (tree === undefined) continue;
-      for (const place of treePlacesOf(run.object)) {
-        await write(place.offset, tree.subarray(place.from, place.from + place.size));
+      if (verity === undefined) continue;
+      const metadata = encodeVerityMetadata(verity.tree, verity.descriptor);
+      for (const { from, offset, size: length } of verityPlacesOf(run.object)) {
+        await write(offset, metadata.subarray(from, from + length));
       }
     }
   }

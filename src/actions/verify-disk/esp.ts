@@ -5,12 +5,12 @@ import type { PartitionTable } from "../../formats/gpt/index.ts";
 import type { ByteSource } from "../../lib/bytes/byte-source.ts";
 import { equalBytes } from "../../lib/bytes/numbers.ts";
 import { SealwrightError, VerificationError } from "../../lib/errors.ts";
+import { inFile } from "../../lib/in-file.ts";
 import { type EspFile, findEspFile, fold, listEspFiles, readEspFile, readEspHead } from "../../model/disk/esp.ts";
 import { ESP, ROOT_TYPES } from "../../model/disk/layout.ts";
 import { openEsp } from "../../model/disk/partitions.ts";
 import { ARCHITECTURES, type Architecture } from "../../model/os/index.ts";
 import { describeSigner } from "../../model/verdict/describe.ts";
-import { inFile } from "./in-file.ts";
 import type { DiskVerdictBuilder } from "./verdict.ts";
 
 export interface Esp {

@@ -3,12 +3,12 @@ import type { ComposefsArgument } from "../../formats/uki/index.ts";
 import { showByteString } from "../../lib/bytes/byte-string.ts";
 import { showSize, toHex } from "../../lib/bytes/numbers.ts";
 import { FormatError, PolicyError, VerificationError } from "../../lib/errors.ts";
+import { inFile } from "../../lib/in-file.ts";
 import { treeFromErofs } from "../../model/composefs/index.ts";
 import { checkFile, checkRange, type RootVolume } from "../../model/disk/check-merkle.ts";
 import type { Directory, Tree } from "../../model/tree/tree.ts";
 import { countOf } from "../../model/verdict/describe.ts";
 import { describeFault } from "./faults.ts";
-import { inFile } from "./in-file.ts";
 import type { ProvedRepository } from "./repository.ts";
 import type { DiskVerdictBuilder } from "./verdict.ts";
 

@@ -1,6 +1,7 @@
 import { parseSplitStream } from "../../formats/splitstream/index.ts";
 import { showSize, toHex } from "../../lib/bytes/numbers.ts";
 import { FormatError, SealwrightError, VerificationError } from "../../lib/errors.ts";
+import { inFile } from "../../lib/in-file.ts";
 import { objectPath } from "../../model/composefs/overlay.ts";
 import type { FileCheck, RootVolume, Unreadable } from "../../model/disk/check-merkle.ts";
 import { type CheckOptions, checkObjects } from "../../model/disk/check-objects.ts";
@@ -9,7 +10,6 @@ import { readRootFile, type StoredObject } from "../../model/disk/stored-reposit
 import { countOf } from "../../model/verdict/describe.ts";
 import { describeFault } from "./faults.ts";
 import type { ObjectUse, ProvedImages } from "./images.ts";
-import { inFile } from "./in-file.ts";
 import type { ProvedRepository } from "./repository.ts";
 import type { DiskVerdictBuilder } from "./verdict.ts";
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { SignatureDatabase } from "../../formats/esl/index.ts";
 import { findComposefsArguments, findSection, findText, parseUki, type Uki } from "../../formats/uki/index.ts";
 import { PolicyError, VerificationError } from "../../lib/errors.ts";
+import { inFile } from "../../lib/in-file.ts";
 import { type EspFile, fold } from "../../model/disk/esp.ts";
 import {
   checkCommandLine,
@@ -11,7 +12,6 @@ import {
 } from "../../model/os/index.ts";
 import { describeArguments, describeSigner } from "../../model/verdict/describe.ts";
 import { type Esp, verifyProgram } from "./esp.ts";
-import { inFile } from "./in-file.ts";
 import type { StartedUki } from "./menu.ts";
 import type { DiskVerdictBuilder } from "./verdict.ts";
 

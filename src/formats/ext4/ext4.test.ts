@@ -12,6 +12,7 @@ import {
   type Ext4Node,
   type Ext4Options,
   type Ext4Volume,
+  encodeVerityMetadata,
   findInode,
   openExt4,
   planExt4,
@@ -21,6 +22,7 @@ import {
   readInode,
   readLinkTarget,
   readVerityMetadata,
+  verityMetadataSize,
 } from "./index.ts";
 import { hashName } from "./name-hash.ts";
 
@@ -81,7 +83,9 @@ const at = (volume: Ext4Volume, path: string): NonNullable<ReturnType<typeof fin
 const contents = (volume: Ext4Volume, path: string): Uint8Array =>
   Buffer.concat([...readFile(volume, at(volume, path))]);
 
-const verity = { tree: pattern(8192), treeSize: 8192, descriptor: pattern(256) };
+const merkleTree = pattern(8192);
+const descriptor = pattern(256);
+const verity = { metadata: encodeVerityMetadata(merkleTree, descriptor), metadataSize: verityMetadataSize(8192) };
 const shared = file(pattern(10));
 const manyNames = Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`${i}-${"n".repeat(i % 200)}`, shared]));
 const tree = directory({
@@ -148,8 +152,8 @@ describe("a written file system", () => {
     const inode = at(volume, "verity");
     const found = readVerityMetadata(volume, inode);
     expect(found).toMatchObject({ treeOffset: 262_144, treeSize: 8192 });
-    expect(Buffer.from(found.descriptor).equals(verity.descriptor)).toBe(true);
-    expect(Buffer.concat([...readFile(volume, inode, 262_144, 8192)]).equals(verity.tree)).toBe(true);
+    expect(Buffer.from(found.descriptor).equals(descriptor)).toBe(true);
+    expect(Buffer.concat([...readFile(volume, inode, 262_144, 8192)]).equals(merkleTree)).toBe(true);
     const last = Buffer.concat([...readFile(volume, inode, 270_336, 4096)]);
     expect(last.readUInt32LE(4092)).toBe(256);
     expect(codeOf(() => readVerityMetadata(volume, at(volume, "large")))).toBe("ext4.verity.missing");
@@ -243,8 +247,8 @@ test.each<[string, Ext4Directory<Uint8Array>, Partial<Ext4Options>, string]>([
     "ext4.time",
   ],
   [
-    "a Merkle tree of half a block",
-    directory({ f: { kind: "file", meta, size: 1, content: pattern(1), verity: { ...verity, treeSize: 2048 } } }),
+    "fs-verity metadata of half a block",
+    directory({ f: { kind: "file", meta, size: 1, content: pattern(1), verity: { ...verity, metadataSize: 2048 } } }),
     {},
     "ext4.verity",
   ],

@@ -10,10 +10,11 @@
  *
  * Written: blocks of 4096 and inodes of 256 bytes; has_journal, ext_attr, resize_inode, dir_index; filetype, extent,
  * 64bit, flex_bg; sparse_super, large_file, huge_file, dir_nlink, extra_isize, metadata_csum, verity.
- * Read: other block and inode sizes too, metadata_csum_seed; checksums are checked.
+ * Read: other block and inode sizes too, metadata_csum_seed; checksums are checked. A file system is changed by reading
+ * its tree and writing it anew: see `readExt4Tree`.
  *
  * Not supported: meta_bg, bigalloc, inline data, attribute inodes, encryption, case folding, files without extents,
- * replaying a journal; writing holes inside files.
+ * replaying a journal.
  *
  * @see Linux Documentation/filesystems/ext4
  */
@@ -27,6 +28,21 @@ export {
   readInode,
   readLinkTarget,
 } from "./read-inode.ts";
-export type { Ext4Directory, Ext4File, Ext4Leaf, Ext4Metadata, Ext4Node, Ext4Verity } from "./tree.ts";
-export { readVerityMetadata, type VerityMetadata, verityOffset } from "./verity.ts";
+export { type MutableExt4Directory, readExt4Tree } from "./read-tree.ts";
+export type {
+  ContentRange,
+  Ext4Directory,
+  Ext4File,
+  Ext4Leaf,
+  Ext4Metadata,
+  Ext4Node,
+  Ext4Verity,
+} from "./tree.ts";
+export {
+  encodeVerityMetadata,
+  readVerityMetadata,
+  type VerityMetadata,
+  verityMetadataSize,
+  verityOffset,
+} from "./verity.ts";
 export { type Ext4Volume, openExt4 } from "./volume.ts";

@@ -34,23 +34,22 @@ const SEC_MIN = -(2n ** 31n);
 const SEC_MAX = 3n * 2n ** 32n + 2n ** 31n - 1n;
 
 /** @throws {FormatError} `ext4.time` */
+export function requireTime({ sec }: Timestamp): void {
+  if (sec >= SEC_MIN && sec <= SEC_MAX) return;
+  throw new FormatError("ext4.time", {
+    what: "ext4 time",
+    expected: `${SEC_MIN} to ${SEC_MAX} seconds since 1970`,
+    found: String(sec),
+  });
+}
+
 function encodeTime({ sec, nsec }: Timestamp): { readonly seconds: number; readonly extra: number } {
-  if (sec < SEC_MIN || sec > SEC_MAX) {
-    throw new FormatError("ext4.time", {
-      what: "ext4 time",
-      expected: `${SEC_MIN} to ${SEC_MAX} seconds since 1970`,
-      found: String(sec),
-    });
-  }
   const seconds = Number(BigInt.asIntN(32, sec));
   const epoch = Number((sec - BigInt(seconds)) >> 32n);
   return { seconds, extra: nsec * 4 + epoch };
 }
 
-/**
- * @param seed checksum seed of this inode
- * @throws {FormatError} `ext4.time`
- */
+/** @param seed checksum seed of this inode */
 export function encodeInode(inode: InodeFields, seed: number): Uint8Array {
   const bytes = new Uint8Array(INODE_SIZE);
   const view = viewOf(bytes);

@@ -1,5 +1,4 @@
 import { byteStringToBytes } from "../../lib/bytes/byte-string.ts";
-import { viewOf } from "../../lib/bytes/field.ts";
 import type { Piece } from "../../lib/bytes/piece.ts";
 import { inodeSeed } from "./checksums.ts";
 import { encodeDirectory } from "./directory.ts";
@@ -24,7 +23,7 @@ export function itemInode<C>(item: Item<C>, place: Place, changed: Timestamp): I
     size: itemSize(item),
     links: item.links,
     blocks: place.blockCount,
-    ...itemBlock(item, place),
+    ...withFlags(itemBlock(item, place), meta.flags ?? 0),
     xattrBlock: place.xattrBlock,
     xattrs: item.xattrs.inInode,
     modified: { sec: meta.mtimeSec, nsec: meta.mtimeNsec },
@@ -37,6 +36,11 @@ function itemSize<C>(item: Item<C>): number {
   if (item.node.kind === "file") return item.node.size;
   return item.node.kind === "symlink" ? item.node.target.length : 0;
 }
+
+const withFlags = <F extends { readonly flags: number }>(fields: F, flags: number): F => ({
+  ...fields,
+  flags: fields.flags | flags,
+});
 
 /** i_flags and i_block, which belong together. */
 function itemBlock<C>(item: Item<C>, place: Place): Pick<InodeFields, "flags" | "iBlock"> {
@@ -94,7 +98,7 @@ function leafParts<C>(node: Ext4Leaf<C>, place: Place): Part<C>[] {
   return place.extents.map(({ start }) => part(start, () => byteStringToBytes(node.target)));
 }
 
-/** What an extent of a file stores: data, Merkle tree and descriptor, whichever of them lie in it. */
+/** What an extent of a file stores: data and fs-verity metadata, whichever of them lie in it. */
 function* filePieces<C>({ size, content, verity }: Ext4File<C>, extent: Extent): Generator<Piece<C>, void, void> {
   const first = extent.block * BLOCK_SIZE;
   const end = first + extent.count * BLOCK_SIZE;
@@ -110,17 +114,6 @@ function* filePieces<C>({ size, content, verity }: Ext4File<C>, extent: Extent):
   const data = clip(0, size);
   if (data !== undefined) yield { ...data, content };
   if (verity === undefined) return;
-  const treeAt = verityOffset(size);
-  const tree = clip(treeAt, verity.treeSize);
-  if (tree !== undefined) yield { ...tree, content: verity.tree };
-  const descriptor = clip(treeAt + verity.treeSize, BLOCK_SIZE);
-  if (descriptor !== undefined) yield { offset: descriptor.offset, bytes: encodeVerityTail(verity.descriptor) };
-}
-
-/** The last block of a verity file: the descriptor at its start, the descriptor's size in its last four bytes. */
-function encodeVerityTail(descriptor: Uint8Array): Uint8Array {
-  const block = new Uint8Array(BLOCK_SIZE);
-  block.set(descriptor);
-  viewOf(block).setUint32(BLOCK_SIZE - 4, descriptor.length, true);
-  return block;
+  const metadata = clip(verityOffset(size), verity.metadataSize);
+  if (metadata !== undefined) yield { ...metadata, content: verity.metadata };
 }

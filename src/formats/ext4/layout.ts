@@ -96,9 +96,14 @@ export const RO_COMPAT = {
   METADATA_CSUM: 0x400,
   VERITY: 0x8000,
 } as const;
+/** Features with data of their own outside the tree, which is why a tree that is written anew would lose them. */
+export const RO_COMPAT_QUOTA = 0x100;
+export const RO_COMPAT_PROJECT = 0x2000;
 
 /** s_state and s_errors. */
 export const STATE_CLEAN = 1;
+/** The kernel found errors. */
+export const STATE_ERRORS = 2;
 export const ERRORS_CONTINUE = 1;
 /** s_default_mount_opts: user_xattr and acl, as mke2fs sets them. */
 export const DEFAULT_MOUNT_OPTIONS = 0x4 | 0x8;
@@ -167,6 +172,8 @@ export const INODE_BLOCK_SIZE = 60;
 export const EXTRA_ISIZE = 32;
 
 export const INODE_FLAG = { INDEX: 0x1000, EXTENTS: 0x80000, VERITY: 0x100000, INLINE_DATA: 0x1000_0000 } as const;
+/** What `chattr` sets and what says nothing about how an inode is stored: s, u, S, i, a, d, A, D, T. */
+export const CHATTR_FLAGS = 0x1 | 0x2 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x1_0000 | 0x2_0000;
 
 /** Type bits of i_mode and ftype of directory entries, by kind. */
 export const KINDS = {

@@ -2,7 +2,7 @@ import type { Piece } from "../../lib/bytes/piece.ts";
 import { FormatError, quote } from "../../lib/errors.ts";
 import { emitPieces } from "./emit.ts";
 import { BYTES_PER_INODE, computeGeometry, defaultJournalBlocks, tooSmall } from "./geometry.ts";
-import type { Timestamp } from "./inode.ts";
+import { requireTime, type Timestamp } from "./inode.ts";
 import { type Item, type Segment, takeInventory } from "./inventory.ts";
 import { BLOCK_SIZE, LABEL_SIZE } from "./layout.ts";
 import { type Placement, placeAll } from "./placement.ts";
@@ -55,8 +55,9 @@ const JOURNAL_MIN_BLOCKS = 1024;
  * Holds the metadata of the tree, never contents. Equal input gives equal bytes.
  *
  * @throws {FormatError} `ext4.too-small`, `ext4.too-large`, `ext4.too-few-inodes`, `ext4.label`, `ext4.journal-size`;
- *   and for trees that ext4 cannot store: `ext4.name`, `ext4.name-reserved`, `ext4.symlink`, `ext4.links`, `ext4.time`,
- *   `ext4.xattr-name`, `ext4.xattrs-too-large`, `ext4.acl`, `ext4.verity`, `ext4.directory-too-large`
+ *   and for trees that ext4 cannot store, with the path: `ext4.name`, `ext4.name-reserved`, `ext4.symlink`, `ext4.links`,
+ *   `ext4.time`, `ext4.xattr-name`, `ext4.xattrs-too-large`, `ext4.acl`, `ext4.content-ranges`, `ext4.verity`,
+ *   `ext4.directory-too-large`
  */
 export function planExt4<C>(root: Ext4Directory<C>, options: Ext4Options): Ext4Plan<C> {
   const label = Buffer.from(options.label ?? "", "utf8");
@@ -68,6 +69,7 @@ export function planExt4<C>(root: Ext4Directory<C>, options: Ext4Options): Ext4P
     });
   }
   const { uuid, hashSeed, time } = options;
+  requireTime(time);
   const items = takeInventory(root, hashSeed);
   const placement = placeInSize(items, options);
   const { geometry, freeBlocks, journal } = placement;

@@ -10,15 +10,16 @@ export interface Ext4Metadata {
   readonly mtimeSec: bigint;
   readonly mtimeNsec: number;
   readonly xattrs: ReadonlyMap<ByteString, ByteString>;
+  /** i_flags of `chattr`, such as immutable; none when absent. */
+  readonly flags?: number;
 }
 
 /** The bytes behind the end of a file that make it a verity file. */
 export interface Ext4Verity<C> {
-  /** The Merkle tree as stored: the root's level first, every level a multiple of 4096 bytes; may be empty. */
-  readonly tree: C;
-  readonly treeSize: number;
-  /** struct fsverity_descriptor, 256 bytes. */
-  readonly descriptor: Uint8Array;
+  /** What `encodeVerityMetadata` gives: the Merkle tree, then the descriptor. */
+  readonly metadata: C;
+  /** Bytes, a multiple of 4096. */
+  readonly metadataSize: number;
 }
 
 export interface Ext4File<C> {
@@ -26,7 +27,15 @@ export interface Ext4File<C> {
   readonly meta: Ext4Metadata;
   readonly size: number;
   readonly content: C;
+  /** Parts of the content that have blocks, ascending and apart; the rest are holes. All of it when absent. */
+  readonly ranges?: readonly ContentRange[];
   readonly verity?: Ext4Verity<C>;
+}
+
+/** In the file, bytes; both are multiples of 4096. The last range may pass the end of the file by a part of a block. */
+export interface ContentRange {
+  readonly offset: number;
+  readonly size: number;
 }
 
 /** Anything but a directory. The same object under several names is one inode with several links. */

@@ -8,7 +8,12 @@ import {
   INCOMPAT,
   LABEL_SIZE,
   RO_COMPAT,
+  RO_COMPAT_PROJECT,
+  RO_COMPAT_QUOTA,
+  STATE_CLEAN,
+  STATE_ERRORS,
   SUPERBLOCK,
+  SUPERBLOCK_HASH_SEED,
   SUPERBLOCK_LABEL,
   SUPERBLOCK_MAGIC,
   SUPERBLOCK_OFFSET,
@@ -20,15 +25,23 @@ import {
 export interface Ext4Volume {
   readonly source: ByteSource;
   readonly uuid: Uint8Array;
+  /** s_hash_seed, 16 bytes. */
+  readonly hashSeed: Uint8Array;
   readonly label: string;
+  /** Unmounted in good order, and the kernel has found no errors. */
+  readonly isClean: boolean;
   readonly blockSize: number;
   readonly blockCount: number;
   readonly freeBlocks: number;
+  /** Blocks that only the superuser may fill. */
+  readonly reservedBlocks: number;
   readonly inodeCount: number;
   readonly inodesPerGroup: number;
   readonly inodeSize: number;
   /** RO_COMPAT_VERITY: files may have fs-verity metadata. */
   readonly hasVerity: boolean;
+  /** Counts what users or projects store. */
+  readonly hasQuotas: boolean;
   /** Checksum seed of all metadata; absent when the file system has no checksums. */
   readonly checksumSeed: number | undefined;
   /** First block of a group's inode table. */
@@ -95,14 +108,18 @@ export function openExt4(source: ByteSource): Ext4Volume {
   return {
     source,
     uuid,
+    hashSeed: bytes.subarray(SUPERBLOCK_HASH_SEED, SUPERBLOCK_HASH_SEED + 16),
     label: parseLabel(bytes.subarray(SUPERBLOCK_LABEL, SUPERBLOCK_LABEL + LABEL_SIZE)),
+    isClean: (get("state") & (STATE_CLEAN | STATE_ERRORS)) === STATE_CLEAN,
     blockSize,
     blockCount,
     freeBlocks: get("freeBlocksLo") + hi("freeBlocksHi"),
+    reservedBlocks: get("reservedBlocksLo") + hi("reservedBlocksHi"),
     inodeCount: get("inodesCount"),
     inodesPerGroup,
     inodeSize,
     hasVerity: (get("roCompat") & RO_COMPAT.VERITY) !== 0,
+    hasQuotas: (get("roCompat") & (RO_COMPAT_QUOTA | RO_COMPAT_PROJECT)) !== 0,
     checksumSeed,
     inodeTable: (group) => {
       const what = `ext4 group descriptor ${group}`;

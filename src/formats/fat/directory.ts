@@ -51,6 +51,12 @@ export function toDosTime(seconds: number): DosTime {
   };
 }
 
+/** What `toDosTime` takes; of words that are no date, the day that they would be if months were longer. */
+export function fromDosTime({ date, time }: DosTime): number {
+  const [year, month, day] = [1980 + (date >>> 9), (date >>> 5) & 0xf, date & 0x1f];
+  return Date.UTC(year, month - 1, day, time >>> 11, (time >>> 5) & 0x3f, (time & 0x1f) * 2) / 1000;
+}
+
 /**
  * Finds short names for the names of one directory, in the order of their code units.
  *

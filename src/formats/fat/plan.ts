@@ -32,7 +32,7 @@ export interface FatOptions {
   readonly size: number;
   /** Volume serial number, 32 bits; tools show it as the UUID `XXXX-XXXX`. */
   readonly volumeId: number;
-  /** Time of everything in it, seconds since 1970 (UTC). */
+  /** Time of everything in it that has none of its own, seconds since 1970 (UTC). */
   readonly time: number;
   /** At most 11 upper-case characters of short names, spaces allowed inside. */
   readonly label?: string;
@@ -235,13 +235,14 @@ function directoryEntries<C>(directory: PlacedDirectory<C>, label: string, modif
       : [{ ...plain, shortName: label, attributes: ATTRIBUTE.VOLUME_ID, cluster: 0 }]
     : [dot(".", directory.cluster), dot("..", directory.parentCluster)];
   const entries = directory.children.map(([name, child]): EntryFields => {
-    const isFile = child.node.kind === "file";
+    const { node } = child;
+    const isFile = node.kind === "file";
     return {
       ...name,
       attributes: isFile ? ATTRIBUTE.ARCHIVE : ATTRIBUTE.DIRECTORY,
       cluster: child.cluster,
-      size: child.node.kind === "file" ? child.node.size : 0,
-      modified,
+      size: isFile ? node.size : 0,
+      modified: isFile && node.modified !== undefined ? toDosTime(node.modified) : modified,
     };
   });
   return [...head, ...entries];

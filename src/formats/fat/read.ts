@@ -1,5 +1,6 @@
 import { getField, viewOf } from "../../lib/bytes/field.ts";
 import { FormatError, quote } from "../../lib/errors.ts";
+import { fromDosTime } from "./directory.ts";
 import {
   ATTRIBUTE,
   ATTRIBUTE_MASK,
@@ -27,6 +28,8 @@ export interface FatEntry {
   readonly size: number;
   /** 0 for empty files. */
   readonly cluster: number;
+  /** Of the last change, seconds since 1970 if the clock was UTC. */
+  readonly modified: number;
 }
 
 /** Neighbouring clusters of a file. */
@@ -219,6 +222,10 @@ function parseEntry(
     kind: isDirectory ? "directory" : "file",
     size: isDirectory ? 0 : getField(view, DIR_ENTRY.fileSize),
     cluster: clusterHi * 0x1_0000 + getField(view, DIR_ENTRY.clusterLo),
+    modified: fromDosTime({
+      date: getField(view, DIR_ENTRY.writeDate),
+      time: getField(view, DIR_ENTRY.writeTime),
+    }),
   };
 }
 

@@ -3,6 +3,8 @@ export interface FatFile<C> {
   readonly kind: "file";
   readonly size: number;
   readonly content: C;
+  /** Seconds since 1970 (UTC); the time of the volume when absent. */
+  readonly modified?: number;
 }
 
 export interface FatDirectory<C> {

@@ -1,8 +1,17 @@
 import type { LayerObject } from "../repository/index.ts";
 
-/** Bytes on a disk: held, in a layer, or a Merkle tree that comes to be while the layer is read. */
-export type DiskContent = Uint8Array | LayerObject | MerkleTreeOf;
+/** Bytes on a disk that is written: held, in a layer, made while the layer is read, or on a disk that is there. */
+export type DiskContent = Uint8Array | LayerObject | VerityOf | StoredContent;
 
-export interface MerkleTreeOf {
-  readonly treeOf: LayerObject;
+/** What fs-verity stores beside an object. */
+export interface VerityOf {
+  readonly kind: "verity";
+  readonly object: LayerObject;
+}
+
+/** Bytes on another disk. */
+export interface StoredContent {
+  readonly kind: "stored";
+  /** Chunks are valid until the next is pulled. */
+  read(from: number, size: number): Iterable<Uint8Array>;
 }

@@ -28,5 +28,5 @@ export {
   tagFileName,
   tagLink,
 } from "./layout.ts";
-export { LayerObject, type MemoryObject, memoryObject, type RepositoryObject } from "./object.ts";
+export { LayerObject, type MemoryObject, memoryObject, type RepositoryObject, type Verity } from "./object.ts";
 export { type Repository, RepositoryBuilder } from "./repository.ts";

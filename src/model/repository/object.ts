@@ -26,8 +26,15 @@ interface Common {
   /** fs-verity digest, lower-case hex. */
   readonly hex: string;
   readonly size: number;
+  /** Of its Merkle tree. */
   readonly treeSize: number;
-  /** Of the Merkle tree: 256 bytes. Those of a `LayerObject` are zero until its bytes have been seen. */
+}
+
+/** What fs-verity stores beside a file. */
+export interface Verity {
+  /** The root's level first, every level in whole blocks. */
+  readonly tree: Uint8Array;
+  /** Of the tree: 256 bytes. */
   readonly descriptor: Uint8Array;
 }
 
@@ -35,7 +42,7 @@ interface Common {
 export interface MemoryObject extends Common {
   readonly kind: "memory";
   readonly bytes: Uint8Array;
-  readonly tree: Uint8Array;
+  readonly verity: Verity;
 }
 
 export type RepositoryObject = MemoryObject | LayerObject;
@@ -43,12 +50,12 @@ export type RepositoryObject = MemoryObject | LayerObject;
 export function memoryObject(bytes: Uint8Array, algorithm: VerityAlgorithm): MemoryObject {
   const leaves = new Uint8Array(leavesSize(bytes.length, algorithm));
   hashBlocks(bytes, algorithm, leaves, 0);
-  const { descriptor, tree } = completeTree(leaves, bytes.length, algorithm);
-  const hex = toHex(hash(algorithm, descriptor, "buffer"));
-  return { kind: "memory", hex, size: bytes.length, treeSize: tree.length, descriptor, bytes, tree };
+  const verity = completeTree(leaves, bytes.length, algorithm);
+  const hex = hash(algorithm, verity.descriptor, "hex");
+  return { kind: "memory", hex, size: bytes.length, treeSize: verity.tree.length, bytes, verity };
 }
 
-function completeTree(leaves: Uint8Array, size: number, algorithm: VerityAlgorithm) {
+function completeTree(leaves: Uint8Array, size: number, algorithm: VerityAlgorithm): Verity {
   const { levels, rootHash } = buildMerkleTree(leaves, algorithm);
   return { tree: Buffer.concat(levels), descriptor: encodeDescriptor(size, rootHash, algorithm) };
 }
@@ -59,7 +66,6 @@ export class LayerObject implements Common {
   readonly hex: string;
   readonly size: number;
   readonly treeSize: number;
-  readonly descriptor = new Uint8Array(256);
   /** Index of the layer. */
   readonly layer: number;
   /** Of the bytes, in the uncompressed tar. */
@@ -88,24 +94,23 @@ export class LayerObject implements Common {
    *
    * @param at offset of the first block in the object
    * @param size bytes that were hashed
-   * @returns the Merkle tree as it is stored, once the last hashes are in
+   * @returns what fs-verity stores, once the last hashes are in
    * @throws {VerificationError} `content.digest-mismatch`
    */
-  addLeaves(leaves: Uint8Array, at: number, size: number): Uint8Array | undefined {
+  addLeaves(leaves: Uint8Array, at: number, size: number): Verity | undefined {
     this.#leaves ??= new Uint8Array(leavesSize(this.size, this.#algorithm));
     this.#leaves.set(leaves, leavesSize(at, this.#algorithm));
     this.#hashed += size;
     if (this.#hashed < this.size) return undefined;
-    const { descriptor, tree } = completeTree(this.#leaves, this.size, this.#algorithm);
+    const verity = completeTree(this.#leaves, this.size, this.#algorithm);
     this.#leaves = undefined;
-    const found = hash(this.#algorithm, descriptor, "buffer");
+    const found = hash(this.#algorithm, verity.descriptor, "buffer");
     if (!equalBytes(found, this.#digest)) {
       throw new VerificationError(
         "content.digest-mismatch",
         `layer ${this.layer}, content at byte ${this.offset}: found fs-verity digest ${toHex(found)}, expected ${this.hex}`,
       );
     }
-    this.descriptor.set(descriptor);
-    return tree;
+    return verity;
   }
 }

@@ -1,12 +1,16 @@
-import { FormatError, PolicyError, SealwrightError, VerificationError } from "../../lib/errors.ts";
+import { FormatError, PolicyError, SealwrightError, UnsupportedError, VerificationError } from "./errors.ts";
 
-/** Runs a check of one file; what it throws names the file, and keeps its code. */
-export function inFile<T>(path: string, work: () => T): T {
+/**
+ * Runs work on one file; what it refuses names the file, and keeps its code.
+ *
+ * @param path of the file, or what finds it once it is needed
+ */
+export function inFile<T>(path: string | (() => string), work: () => T): T {
   try {
     return work();
   } catch (error) {
     if (!(error instanceof SealwrightError) || error.code === "interrupted") throw error;
-    throw named(path, error);
+    throw named(typeof path === "string" ? path : path(), error);
   }
 }
 
@@ -21,9 +25,10 @@ function named(path: string, error: SealwrightError): SealwrightError {
     return new FormatError(
       code,
       { what: place, expected, found, ...(offset === undefined ? {} : { offset }) },
-      options,
+      { ...options, data: { ...options.data, what: place } },
     );
   }
   if (error instanceof PolicyError) return new PolicyError(code, `${path}: ${message}`, options);
+  if (error instanceof UnsupportedError) return new UnsupportedError(code, `${path}: ${message}`, options);
   return new VerificationError(code, `${path}: ${message}`, options);
 }
