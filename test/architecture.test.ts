@@ -17,6 +17,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   "formats/dumpfile": ["formats/fsverity"],
   "formats/efivars": ["formats/cms", "formats/der", "formats/esl", "formats/x509"],
   "formats/esl": ["formats/x509"],
+  "formats/signing-request": ["formats/oci", "formats/x509"],
   "formats/splitstream": ["formats/fsverity"],
   "formats/uki": ["formats/pe", "formats/cpio"],
 };

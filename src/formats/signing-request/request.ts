@@ -1,0 +1,240 @@
+import { createHash } from "node:crypto";
+import * as v from "valibot";
+import { FormatError, quote, VerificationError } from "../../lib/errors.ts";
+import { digestField, type Immutable } from "../oci/document.ts";
+import {
+  base64Field,
+  HOSTILE_PATH,
+  hashDocument,
+  parseVersioned,
+  sha256Field,
+  textField,
+  timeField,
+} from "./document.ts";
+import {
+  FILES,
+  ITEM_NAME,
+  MAX_FILE_SIZE,
+  MAX_ITEMS,
+  MAX_REQUEST_SIZE,
+  MAX_TO_BE_SIGNED_SIZE,
+  PCR_ROLE,
+  PE_ROLES,
+  REQUEST_SCHEMA,
+  SCHEMA_VERSION,
+} from "./layout.ts";
+
+const nameField = v.pipe(v.string(), v.regex(ITEM_NAME, HOSTILE_PATH));
+
+const sizeField = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_FILE_SIZE));
+
+const itemCommon = {
+  /** Of its files in the directory; unique in the request. */
+  name: nameField,
+  /** Sign this: RSASSA-PKCS1-v1_5 or ECDSA with SHA-256. Base64. */
+  toBeSigned: base64Field(MAX_TO_BE_SIGNED_SIZE),
+};
+
+const fileFields = {
+  /** `files/NAME`. */
+  file: v.string(),
+  /** Bytes. */
+  size: sizeField,
+  sha256: sha256Field,
+};
+
+/** A PE file to sign. `toBeSigned` is the signed attributes of its signature, a DER SET. */
+const peItem = v.strictObject({
+  role: v.picklist(PE_ROLES),
+  ...itemCommon,
+  /** In the sealed image. */
+  path: textField,
+  ...fileFields,
+  /** SHA-256, lower-case hex. */
+  authenticodeDigest: sha256Field,
+  /** SHA-256 of the certificate that the signature is to be checked with. */
+  certificate: sha256Field,
+});
+
+/** A statement "PCR 11 may have this value" to sign. `toBeSigned` is what systemd-measure calls so. */
+const pcrItem = v.strictObject({
+  role: v.literal(PCR_ROLE),
+  ...itemCommon,
+  bank: v.picklist(["sha1", "sha256", "sha384", "sha512"]),
+  /** Phases of the boot, joined with ":". */
+  phases: textField,
+  /** SHA-256 of the SubjectPublicKeyInfo of the key. */
+  publicKey: sha256Field,
+});
+
+/** What sealing was asked to do, beside the image: with both, the request can be made again bit for bit. */
+const sealFields = v.strictObject({
+  /** Behind those of the image and the digest. */
+  kernelArguments: v.array(textField),
+  keepKernel: v.boolean(),
+  /** A stub that is not the image's, in `files/`. */
+  stub: v.optional(v.strictObject(fileFields)),
+  /** Names of formats, the first one first. */
+  digestFormats: v.array(textField),
+  normalize: v.picklist(["no", "yes", "all"]),
+  dump: v.boolean(),
+  /** `composefs=?`: hosts without fs-verity boot, unprotected. */
+  allowMissingVerity: v.boolean(),
+  buildTime: v.optional(timeField),
+});
+
+const requestSchema = v.strictObject({
+  schema: v.literal(REQUEST_SCHEMA),
+  version: v.literal(SCHEMA_VERSION),
+  /** SHA-256 of the canonical JSON of everything else: what approvals approve. Lower-case hex. */
+  id: sha256Field,
+  /** `boot-loader`: it has to be signed before the digest of the tree, and with it the UKI, can be. `image`: the rest. */
+  round: v.picklist(["boot-loader", "image"]),
+  /** When the builder says it was made. */
+  created: timeField,
+  /** Program and version that made it. */
+  tool: textField,
+  image: v.strictObject({
+    /** Reference, as the builder named it. */
+    source: textField,
+    manifestDigest: digestField,
+    /** `OS/ARCH[/VARIANT]`. */
+    platform: textField,
+    /** Reference that the sealed image is to have. */
+    target: v.optional(textField),
+  }),
+  seal: sealFields,
+  /** What is in the image, and what the sealed one will be. */
+  sealed: v.strictObject({
+    /** From os-release. */
+    os: v.strictObject({ id: textField, name: textField, version: v.optional(textField) }),
+    /** Label `org.opencontainers.image.version`. */
+    imageVersion: v.optional(textField),
+    kernel: textField,
+    bootLoader: v.strictObject({ path: textField, version: v.optional(textField), authenticodeDigest: sha256Field }),
+    /** In round `image`: composefs digests by format, lower-case hex. */
+    digests: v.optional(v.record(v.string(), v.pipe(v.string(), v.regex(/^[0-9a-f]{64}(?:[0-9a-f]{64})?$/)))),
+    /** In round `image`: of the kernel. */
+    commandLine: v.optional(textField),
+  }),
+  /** Whose key is to sign. */
+  certificate: v.strictObject({
+    subject: textField,
+    /** SHA-256, lower-case hex. */
+    fingerprint: sha256Field,
+    /** Base64. */
+    der: base64Field(64 << 10),
+  }),
+  items: v.pipe(v.array(v.variant("role", [peItem, pcrItem])), v.minLength(1), v.maxLength(MAX_ITEMS)),
+  /** For people: nothing is taken from it. */
+  summary: v.pipe(v.array(textField), v.maxLength(64)),
+});
+
+/** What is to be signed, of which image, by whom. */
+export type SigningRequest = Immutable<v.InferOutput<typeof requestSchema>>;
+export type RequestItem = SigningRequest["items"][number];
+export type PeItem = Extract<RequestItem, { readonly file: string }>;
+export type PcrItem = Exclude<RequestItem, PeItem>;
+export type SealRequest = SigningRequest["seal"];
+
+/** A request without its identifier, which follows from it. */
+export type RequestContent = Omit<SigningRequest, "id" | "schema" | "version">;
+
+const KIND = {
+  what: "signing request",
+  schema: REQUEST_SCHEMA,
+  version: SCHEMA_VERSION,
+  area: "signing-request",
+  maxSize: MAX_REQUEST_SIZE,
+};
+
+/**
+ * Reads a request. What it holds is what it says of itself: that nobody edited it, not that it is true.
+ *
+ * @throws {FormatError} `signing-request.malformed`, `signing-request.schema`; `signing-request.path` for a name that
+ *   could leave the directory; `signing-request.certificate` when certificate and fingerprint are two
+ * @throws {UnsupportedError} `signing-request.version`
+ * @throws {VerificationError} `signing-request.edited` when the identifier is not that of the content
+ */
+export function parseSigningRequest(bytes: Uint8Array): SigningRequest {
+  const request: SigningRequest = parseVersioned(bytes, requestSchema, KIND);
+  const { id, ...content } = request;
+  const computed = hashDocument(content);
+  if (computed !== id) {
+    throw new VerificationError("signing-request.edited", `signing request ${id}: its content is that of ${computed}`, {
+      hint: "somebody edited it; make a new one with: sealwright seal --prepare",
+      data: { found: computed, expected: id },
+    });
+  }
+  requirePlaces(request);
+  requireCertificate(request);
+  return request;
+}
+
+/** Completes a request with its identifier. */
+export function makeSigningRequest(content: RequestContent): SigningRequest {
+  const document = { schema: REQUEST_SCHEMA, version: SCHEMA_VERSION, ...content } as const;
+  return { ...document, id: hashDocument(document) };
+}
+
+/** A request as a file: JSON with white space, since people read it. The identifier does not depend on that. */
+export function encodeSigningRequest(request: SigningRequest): Uint8Array {
+  return Buffer.from(`${JSON.stringify(request, undefined, 2)}\n`);
+}
+
+/** A file that belongs to a request. */
+export interface RequestFile {
+  /** Without directory. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+}
+
+/** Every file in `files/`. */
+export function listRequestFiles({ items, seal }: SigningRequest): RequestFile[] {
+  const all = [...items, ...(seal.stub === undefined ? [] : [seal.stub])];
+  return all.flatMap((one) =>
+    "file" in one ? [{ name: one.file.slice(FILES.length + 1), size: one.size, sha256: one.sha256 }] : [],
+  );
+}
+
+/** Each file has one place, which its name gives: two items never share one. */
+function requirePlaces({ items, seal }: SigningRequest): void {
+  const names = items.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new FormatError("signing-request.malformed", {
+      what: "signing request: items",
+      expected: "each name once",
+      found: `${quote(twice)} again`,
+    });
+  }
+  const places = items.flatMap((item) => ("file" in item ? [[item.file, `${FILES}/${item.name}`]] : []));
+  const stub = seal.stub === undefined ? [] : [[seal.stub.file, STUB_PLACE]];
+  for (const [found = "", expected = ""] of [...places, ...stub]) {
+    if (found === expected) continue;
+    throw new FormatError("signing-request.path", {
+      what: "signing request: file",
+      expected: quote(expected),
+      found: quote(found),
+    });
+  }
+}
+
+/** Starts with an underscore, as no file in an ESP does. */
+export const STUB_NAME = "_stub.efi";
+const STUB_PLACE = `${FILES}/${STUB_NAME}`;
+
+function requireCertificate({ certificate: { der, fingerprint }, items }: SigningRequest): void {
+  const computed = createHash("sha256").update(Buffer.from(der, "base64")).digest("hex");
+  const named = items.flatMap((item) => ("certificate" in item ? [item.certificate] : []));
+  const other = [computed, ...named].find((each) => each !== fingerprint);
+  if (other === undefined) return;
+  throw new FormatError("signing-request.certificate", {
+    what: "signing request: certificate",
+    expected: `one with the fingerprint ${fingerprint}`,
+    found: other,
+  });
+}
