@@ -4,6 +4,7 @@ import { jsonFlag, listFlag, requiredTextFlag, switchFlag, textFlag } from "../f
 import { perform } from "../perform.ts";
 import { type SignerFlags, signerFlags, signerOptions } from "../signer-flags.ts";
 import { sourceDateEpoch } from "../source-date-epoch.ts";
+import { ukiAddonRoutes } from "./uki-addon.ts";
 
 interface BuildFlags extends SignerFlags {
   readonly output: string;
@@ -132,7 +133,7 @@ const inspectUkiCommand = buildCommand<{ readonly json: boolean }, [string], Con
   docs: { brief: "Show the sections, command line and signatures of a UKI" },
 });
 
-export const ukiRoutes = buildRouteMap<"build" | "inspect", Context>({
-  routes: { build: buildUkiCommand, inspect: inspectUkiCommand },
+export const ukiRoutes = buildRouteMap<"build" | "inspect" | "addon", Context>({
+  routes: { build: buildUkiCommand, inspect: inspectUkiCommand, addon: ukiAddonRoutes },
   docs: { brief: "Unified kernel images" },
 });

@@ -1,4 +1,5 @@
 /** What an image boots and how: kernels, UKIs, boot loader, os-release. Nothing here reads file contents. */
+export { ADDON_SUFFIX, type AddonProblem, checkAddon, checkAddonCommandLine, MAX_COMMAND_LINE } from "./addon.ts";
 export { ARCHITECTURES, type Architecture, findArchitecture } from "./architecture.ts";
 export { type BootFile, type BootFileKind, type BootFileSearch, findBootFiles, findUkis } from "./boot-files.ts";
 export { type BootLoader, checkBootLoader, efiPaths, findBootLoader } from "./boot-loader.ts";
