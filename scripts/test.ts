@@ -10,6 +10,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readPackageList, requireDebianPackages } from "./debian-packages.ts";
+import { buildNativePackages } from "./native.ts";
 import { run } from "./run.ts";
 
 interface Counts {
@@ -39,6 +40,7 @@ const STAGES: readonly (readonly string[])[] = [
 
 function main(paths: readonly string[]): void {
   requireDebianPackages(readPackageList("test/debian-packages.txt"));
+  buildNativePackages();
   const counts = paths.length > 0 ? [vitest(paths)] : [...CHECKS.map(check), ...STAGES.map(vitest)];
   const passed = counts.reduce((sum, count) => sum + count.passed, 0);
   const failed = counts.reduce((sum, count) => sum + count.failed, 0);

@@ -8,7 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 installed=node_modules/.package-lock.json
 if [ ! -e "$installed" ] || [ package-lock.json -nt "$installed" ]; then
   echo "== npm ci"
-  install=(npm ci --no-fund --no-audit --progress=false --loglevel=error)
+  # Without install scripts: the one that is needed compiles pkcs11js, which wants a compiler (scripts/native.ts).
+  install=(npm ci --ignore-scripts --no-fund --no-audit --progress=false --loglevel=error)
   "${install[@]}" || "${install[@]}"
   touch "$installed"
 fi

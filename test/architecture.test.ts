@@ -11,6 +11,9 @@ const floors = ["lib", "formats", "model", "actions", "cli"] as const;
 /** Folders of one floor that may know each other. Every floor-lib and floor-cli folder is one room. */
 const neighbours: Readonly<Record<string, readonly string[]>> = {
   "actions/seal-index": ["actions/seal"],
+  "formats/composefs-artifact": ["formats/fsverity"],
+  "formats/in-toto": ["formats/oci"],
+  "formats/sigstore": ["formats/in-toto", "formats/oci"],
   "formats/x509": ["formats/der"],
   "formats/cms": ["formats/der", "formats/x509"],
   "formats/authenticode": ["formats/pe", "formats/cms", "formats/der", "formats/esl", "formats/x509"],

@@ -20,6 +20,7 @@ export {
   parseCertificate,
   parseCertificates,
 } from "./certificate.ts";
+export { encodeDigestInfo, encodeEcdsaSignature, encodeEcPublicKey, encodeRsaPublicKey } from "./encode-key.ts";
 export {
   type HashName,
   KEY_USAGE,

@@ -36,6 +36,7 @@ const BACK_ENDS: Readonly<Record<string, () => Promise<OpenKey>>> = {
     const { openFileKey } = await import("./file-key.ts");
     return (reference, context) => openFileKey(reference.slice("file:".length), context);
   },
+  pkcs11: async () => (await import("./pkcs11-key.ts")).openPkcs11Key,
   exec: async () => (await import("./exec-key.ts")).openExecKey,
 };
 
