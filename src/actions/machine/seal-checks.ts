@@ -1,4 +1,5 @@
 import { toHex } from "../../lib/bytes/numbers.ts";
+import { findBootedRoot, parseMountinfo } from "../../model/host/index.ts";
 import type { GuestReport } from "./guest-check.ts";
 import type { SealedDisk } from "./sealed-disk.ts";
 
@@ -96,16 +97,14 @@ const CHECKS: readonly Rule[] = [
   },
 ];
 
-/** Line of proc_pid_mountinfo(5): behind " - " come type, source and the options of the superblock. */
 function judgeRoot(line: string, digest: string): Judgement {
-  const [type, source, options = ""] = (line.split(" - ")[1] ?? "").split(" ");
-  const isVerified = options.split(",").includes("verity=require");
-  const isOurs = source === `composefs:${digest}` || source === `transient:composefs=${digest}`;
-  const detail =
-    type === undefined || type === ""
-      ? "not known"
-      : `${type} ${short(source?.replace(/^.*composefs[:=]/, "") ?? "")}, verity=require ${isVerified ? "set" : "absent"}`;
-  return { holds: type === "overlay" && isVerified && isOurs, detail };
+  const root = line === "" ? undefined : findBootedRoot(parseMountinfo(line));
+  if (root === undefined) return { holds: false, detail: "not known" };
+  const { digestHex, mount, verityRequired } = root;
+  return {
+    holds: verityRequired && digestHex === digest,
+    detail: `${mount.type} ${short(digestHex ?? mount.source)}, verity=require ${verityRequired ? "set" : "absent"}`,
+  };
 }
 
 function showVariable(bytes: Uint8Array): string {

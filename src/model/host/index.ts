@@ -25,6 +25,6 @@ export {
 export { type HostEsp, type HostFile, openHostEsp } from "./esp.ts";
 export { loadHostFile } from "./host-file.ts";
 export { loadLockdown } from "./lockdown.ts";
-export { loadMeasuredBoot, type MeasuredBoot, replayMeasuredBoot } from "./measured-boot.ts";
+export { loadMeasuredBoot, type MeasuredBoot, type ReplayedBoot, replayMeasuredBoot } from "./measured-boot.ts";
 export { findMount, isBelow, isReadOnly, loadMounts, type Mount, parseMountinfo } from "./mountinfo.ts";
 export { loadSecureBoot, type SecureBootState } from "./secure-boot.ts";
