@@ -8,8 +8,8 @@ export interface NewDecision {
   readonly approver: string;
   readonly verdict: "approved" | "rejected";
   readonly reason?: string | undefined;
-  /** The signed approval, which has been verified. */
-  readonly document?: Uint8Array | undefined;
+  /** The signed decision, which has been verified. */
+  readonly document: Uint8Array;
 }
 
 /**
@@ -45,7 +45,7 @@ export async function decideRequest(
         request_id: id,
         approver: decision.approver,
         verdict: decision.verdict,
-        document: decision.document ?? null,
+        document: decision.document,
         reason: decision.reason ?? null,
         decided_at: at.toISOString(),
       })

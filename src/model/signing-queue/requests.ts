@@ -30,8 +30,8 @@ export interface Decision {
   readonly verdict: "approved" | "rejected";
   readonly reason: string | undefined;
   readonly decidedAt: Date;
-  /** The signed approval. */
-  readonly document: Uint8Array | undefined;
+  /** As it was signed. */
+  readonly document: Uint8Array;
 }
 
 /** Why a request was refused, or why a job could not be done yet. */
@@ -285,7 +285,7 @@ function toQueued(row: ListedRow, decisions: readonly Selectable<Tables["decisio
         verdict,
         reason: reason ?? undefined,
         decidedAt: new Date(decided_at),
-        document: document ?? undefined,
+        document,
       }))
       .sort((a, b) => a.decidedAt.getTime() - b.decidedAt.getTime()),
     refusal: row.refusal === null ? undefined : (JSON.parse(row.refusal) as Refusal),

@@ -62,8 +62,8 @@ export interface DecisionTable {
   request_id: string;
   approver: string;
   verdict: "approved" | "rejected";
-  /** The signed approval, as it came. */
-  document: Uint8Array | null;
+  /** The signed decision, as it came. */
+  document: Uint8Array;
   reason: string | null;
   decided_at: string;
 }
@@ -132,7 +132,7 @@ const tables = (dialect: Dialect): string[] => [
     request_id text not null references request (id),
     approver text not null,
     verdict text not null check (verdict in ('approved', 'rejected')),
-    document ${BYTES[dialect]},
+    document ${BYTES[dialect]} not null,
     reason text,
     decided_at text not null,
     primary key (request_id, approver)

@@ -146,11 +146,7 @@ describe.each(["sqlite", "postgres"] as const)("a queue on %s", (kind) => {
     expect(await gather(streamAudit(queue))).toEqual(["0 - signed one"]);
     await expireRequests(queue, at(120));
     expect(await codeOfAsync(() => readAll(streamRequestFile(queue, "one", "uki")))).toBe("service.file-unknown");
-    const { count } = await queue.db
-      .selectFrom("file_chunk")
-      .select((row) => row.fn.countAll<number>().as("count"))
-      .executeTakeFirstOrThrow();
-    expect(Number(count)).toBe(0);
+    expect(await queue.db.selectFrom("file_chunk").select("position").execute()).toEqual([]);
   });
 
   test("without a quorum the review is followed by signing", async () => {
@@ -174,7 +170,8 @@ describe.each(["sqlite", "postgres"] as const)("a queue on %s", (kind) => {
 
     await approve(queue, "files", "ann");
     expect(await codeOfAsync(() => approve(queue, "files", "ann"))).toBe("service.already-decided");
-    const reject = () => decideRequest(queue, "files", { approver: "ann", verdict: "rejected" }, at(1));
+    const reject = () =>
+      decideRequest(queue, "files", { approver: "ann", verdict: "rejected", document: Buffer.from("no") }, at(1));
     expect(await codeOfAsync(reject)).toBe("service.already-decided");
     expect(await codeOfAsync(() => approve(queue, "none", "ann"))).toBe("service.request-unknown");
     expect(await codeOfAsync(() => loadRequest(queue, "none"))).toBe("service.request-unknown");
@@ -186,7 +183,7 @@ describe.each(["sqlite", "postgres"] as const)("a queue on %s", (kind) => {
     await using queue = await openSigningQueue(places[kind]());
     await reviewed(queue, "rejected", 2);
     await approve(queue, "rejected", "ann");
-    const bob = { approver: "bob", verdict: "rejected", reason: "two kernels" } as const;
+    const bob = { approver: "bob", verdict: "rejected", reason: "two kernels", document: Buffer.from("no") } as const;
     expect(await decideRequest(queue, "rejected", bob, at(1))).toBe("rejected");
     expect(await codeOfAsync(() => approve(queue, "rejected", "cid"))).toBe("service.request-state");
     expect(await submit(queue, "rejected")).toEqual({ created: false });
@@ -341,7 +338,8 @@ describe.each(["sqlite", "postgres"] as const)("a queue on %s", (kind) => {
     expect(outcomes.flat().sort()).toEqual([...ids].sort());
     const [queue] = queues as [SigningQueue];
     const lines = await gather(streamAudit(queue));
-    expect(lines.map((line) => line.split(":").at(-1)).sort()).toEqual([...ids].sort());
+    expect(new Set(lines.map((line) => line.split(":").at(-1)))).toEqual(new Set(ids));
+    expect(lines).toHaveLength(ids.length);
     // Each line was made after the one before it.
     lines.forEach((line, index) =>
       expect(line.split(" ").slice(0, 2)).toEqual([String(index), lines[index - 1]?.split(" ").at(-1) ?? "-"]),
