@@ -31,6 +31,8 @@ export interface SealReport {
     readonly commandLine: string;
     readonly stub: string;
   };
+  /** Addons that were signed and shipped; absent without any. */
+  readonly addons?: readonly { readonly path: string; readonly commandLine: string }[];
   readonly signer: { readonly subject: string; readonly fingerprint: string; readonly ephemeral: boolean };
   readonly layer: { readonly digest: string; readonly size: number };
   readonly reusedLayers: { readonly count: number; readonly size: number };

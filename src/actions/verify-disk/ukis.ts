@@ -6,11 +6,13 @@ import { inFile } from "../../lib/in-file.ts";
 import { type EspFile, fold } from "../../model/disk/esp.ts";
 import {
   checkCommandLine,
+  type OsProblem,
   requireBootableUki,
   requireSealArguments,
   type SealArguments,
 } from "../../model/os/index.ts";
 import { describeArguments, describeSigner } from "../../model/verdict/describe.ts";
+import { describeAddon, requireSoundAddon } from "../../model/verdict/sound-addon.ts";
 import { type Esp, verifyProgram } from "./esp.ts";
 import type { StartedUki } from "./menu.ts";
 import type { DiskVerdictBuilder } from "./verdict.ts";
@@ -54,11 +56,12 @@ export async function verifyUkis(
     proved.push({ path: file.path, arguments: given, bootDigest: computeBootDigest(uki.uki) });
   }
   for (const file of esp.files.filter((one) => !files.has(one) && UKI_OR_ADDON.test(fold(one.path)))) {
-    await verdict.check(
+    const other = await verdict.check(
       "uki",
       () => verifyOther(esp, file, db),
-      (shown) => shown,
+      ({ shown }) => shown,
     );
+    for (const problem of other?.problems ?? []) verdict.warn("uki", problem);
   }
   return proved;
 }
@@ -86,13 +89,19 @@ function requireArguments(uki: Uki, path: string, options: { readonly allowMissi
 export const idInName = (path: string): string | undefined => /bootc_composefs-([0-9a-f]+)\.efi$/.exec(path)?.[1];
 
 /** Addons, and UKIs that no entry starts. */
-function verifyOther(esp: Esp, file: EspFile, db: SignatureDatabase): string {
+function verifyOther(
+  esp: Esp,
+  file: EspFile,
+  db: SignatureDatabase,
+): { shown: string; problems: readonly OsProblem[] } {
   const { bytes, evidence } = verifyProgram(esp, file, db);
   if (!fold(file.path).endsWith(".addon.efi")) {
-    return `${file.path}, ${describeSigner(evidence)}; no entry starts it`;
+    return { shown: `${file.path}, ${describeSigner(evidence)}; no entry starts it`, problems: [] };
   }
-  inFile(file.path, () => requireNoDigest(parseUki(bytes)));
-  return `${file.path}, addon, ${describeSigner(evidence)}`;
+  const addon = inFile(file.path, () => parseUki(bytes));
+  inFile(file.path, () => requireNoDigest(addon));
+  const problems = requireSoundAddon(addon, file.path);
+  return { shown: `${describeAddon(addon, file.path)}, ${describeSigner(evidence)}`, problems };
 }
 
 /** An addon's command line goes behind that of the UKI: a digest in it could lead to another tree. */

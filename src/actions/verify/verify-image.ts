@@ -33,6 +33,7 @@ import { type ImageTree, readImage } from "../../model/source/tree-source.ts";
 import { checkValidity } from "../../model/verdict/check-validity.ts";
 import { describeArguments, describeSigner } from "../../model/verdict/describe.ts";
 import { VerdictBuilder } from "../../model/verdict/verdict.ts";
+import { verifyAddons } from "./addons.ts";
 import { LINKS, type Verdict } from "./verdict.ts";
 
 export interface VerifyOptions {
@@ -75,6 +76,7 @@ export async function verifyImage(reference: string, options: VerifyOptions): Pr
   await verdict.check("boot-loader", () => verifyBootLoader(source, db), describeSigner);
   if (found === undefined) return finish();
 
+  await verifyAddons(verdict, source, found.uki, db);
   await verdict.check("uki-signature", () => verifyPe(found.uki.pe, { db: { certificates: db } }), describeSigner);
   const given = await verdict.check("command-line", () => requireSealArguments(found.uki, options), describeArguments);
   if (given === undefined) return finish();

@@ -21,6 +21,7 @@ interface Flags extends RegistryFlags, SignerFlags {
   readonly ephemeralKeys: boolean;
   readonly writeCert?: string;
   readonly karg?: readonly string[];
+  readonly addon?: readonly string[];
   readonly keepKernel: boolean;
   readonly stub?: string;
   readonly digestFormats?: string;
@@ -50,6 +51,7 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
         ephemeralKeys: flags.ephemeralKeys,
         writeCertificateTo: flags.writeCert,
         kernelArguments: flags.karg ?? [],
+        addons: flags.addon ?? [],
         keepKernel: flags.keepKernel,
         stubPath: flags.stub,
         digestFormats: flags.digestFormats ?? flags.format,
@@ -78,6 +80,7 @@ export const sealCommand = buildCommand<Flags, [string], Context>({
       ephemeralKeys: switchFlag("Sign with a key made for this run and thrown away (pull-request builds)"),
       writeCert: textFlag("FILE", "Write the signing certificate here, to verify with"),
       karg: listFlag("ARG", "Kernel argument, after those of kargs.d and the digest; repeatable"),
+      addon: listFlag("FILE", "UKI addon to sign and ship, for this UKI; global:FILE for every UKI; repeatable"),
       keepKernel: switchFlag("Leave vmlinuz and initramfs.img in /usr/lib/modules as well"),
       stub: textFlag("FILE", "systemd-stub to build on (default: the one in the image)"),
       digestFormats: textFlag(

@@ -11,6 +11,10 @@ export function showSeal(report: SealReport): Shown {
     ["boot loader", `${bootLoader.path}  ${bootLoader.signedBefore ? "was signed by this key before" : "signed"}`],
     ["UKI", `${uki.path}  ${showSize(uki.size)}, signed`],
     ["command line", uki.commandLine],
+    ...(report.addons ?? []).map(({ commandLine, path }): [string, string] => [
+      "addon",
+      `${path}${commandLine === "" ? "" : `  ${commandLine}`}`,
+    ]),
     ...Object.entries(report.digests).map(([name, hex]): [string, string] => ["digest", `${name} ${hex}`]),
     ...showNormalization(report),
     ["signer", `${signer.subject}${signer.ephemeral ? " (ephemeral)" : ""}  sha256 ${signer.fingerprint}`],
