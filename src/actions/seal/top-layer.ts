@@ -1,6 +1,6 @@
 /** The one layer that sealing adds: its entries, in tar order. */
 import { createHash } from "node:crypto";
-import { parseBlobDigest } from "../../formats/oci/index.ts";
+import { layerMediaType, parseBlobDigest } from "../../formats/oci/index.ts";
 import { encodeTarEntry, TAR_END, type TarEntry, tarPadding } from "../../formats/tar/index.ts";
 import type { ByteString } from "../../lib/bytes/byte-string.ts";
 import type { Layer } from "../../model/image/image.ts";
@@ -102,13 +102,16 @@ function redeclare(path: ByteString, leaf: Leaf, contents: LayerChanges["content
 /** The directories whose content is outside the digest. */
 const BOOT_DIRECTORIES: ReadonlySet<string> = new Set(["boot", "sysroot"]);
 
-/** The same layer with other bytes in one of its files. */
-export function withContent(layer: readonly TopLayerEntry[], path: string, content: Uint8Array): TopLayerEntry[] {
-  return layer.map((each) =>
-    each.entry.kind === "file" && each.entry.path === path
-      ? { entry: { ...each.entry, size: content.length }, content }
-      : each,
-  );
+/** The same layer with other bytes in some of its files. */
+export function withContents(
+  layer: readonly TopLayerEntry[],
+  contents: ReadonlyMap<string, Uint8Array>,
+): TopLayerEntry[] {
+  return layer.map((each) => {
+    const content = each.entry.kind === "file" ? contents.get(each.entry.path) : undefined;
+    if (each.entry.kind !== "file" || content === undefined) return each;
+    return { entry: { ...each.entry, size: content.length }, content };
+  });
 }
 
 /** The layer as a tar, in pieces: contents are not copied. */
@@ -126,9 +129,9 @@ function* encodeTopLayer(entries: readonly TopLayerEntry[]): Generator<Uint8Arra
  * The layer as one of an image. It is a plain tar: the kernel and initrd in it are compressed already, and its bytes
  * then depend on no compressor.
  *
- * @param mediaType that of an uncompressed layer
+ * @param manifestMediaType of the manifest that is to name it
  */
-export function toLayer(entries: readonly TopLayerEntry[], index: number, mediaType: string): Layer {
+export function toTopLayer(entries: readonly TopLayerEntry[], index: number, manifestMediaType: string): Layer {
   const hash = createHash("sha256");
   let size = 0;
   for (const piece of encodeTopLayer(entries)) {
@@ -138,7 +141,7 @@ export function toLayer(entries: readonly TopLayerEntry[], index: number, mediaT
   const digest = parseBlobDigest(`sha256:${hash.digest("hex")}`, "layer");
   return {
     index,
-    mediaType,
+    mediaType: layerMediaType(manifestMediaType, "none"),
     compression: "none",
     digest,
     diffId: digest,
