@@ -3,16 +3,18 @@ import { listSignatures } from "../../formats/authenticode/index.ts";
 import { showPlatform } from "../../formats/oci/index.ts";
 import { parsePe } from "../../formats/pe/index.ts";
 import { findComposefsArguments, findText, parseKargsToml, parseUki } from "../../formats/uki/index.ts";
-import { UsageError } from "../../lib/errors.ts";
+import { FormatError, UsageError } from "../../lib/errors.ts";
 import type { Progress } from "../../lib/progress.ts";
 import { hostPlatform } from "../../model/image/host-platform.ts";
 import type { Image } from "../../model/image/image.ts";
 import {
+  checkAddon,
   checkOs,
   findArchitecture,
   findBootLoader,
   findKernel,
   findOsRelease,
+  findUkis,
   listKargsFiles,
   type OsFile,
   type OsProblem,
@@ -57,6 +59,13 @@ export interface ImageReport {
     readonly digests: readonly string[];
     readonly signers: readonly string[];
   } | null;
+  /** Addons that it offers, with whom their signatures name. */
+  readonly addons: readonly {
+    readonly path: string;
+    readonly commandLine: string;
+    readonly signers: readonly string[];
+    readonly problems: readonly OsProblem[];
+  }[];
   /** What stands in the way of sealing it, or of a host that runs it. */
   readonly problems: readonly OsProblem[];
 }
@@ -86,6 +95,11 @@ export async function inspectImage(reference: string, options: InspectOptions = 
     kargs: kargs.flat(),
     bootLoader: loader === undefined ? null : { path: loader.path, signers: signersOf(await readFile(source, loader)) },
     seal: kernel?.unified ? describeSeal(kernel.uki.path, await readFile(source, kernel.uki)) : null,
+    addons: await Promise.all(
+      findUkis(source.tree)
+        .filter(({ kind }) => kind !== "uki")
+        .map(async (file) => describeAddon(file.path, await readFile(source, file))),
+    ),
     problems: architecture === undefined ? [] : checkOs(source.tree, architecture),
   };
 }
@@ -120,6 +134,19 @@ function describeSeal(path: string, bytes: Uint8Array) {
   const commandLine = findText(parseUki(bytes), ".cmdline") ?? "";
   const digests = findComposefsArguments(commandLine).map(({ digestHex }) => digestHex);
   return { uki: path, commandLine, digests, signers: signersOf(bytes) };
+}
+
+/** What cannot be read is reported, like everything else that is wrong with it. */
+function describeAddon(path: string, bytes: Uint8Array): ImageReport["addons"][number] {
+  try {
+    const addon = parseUki(bytes);
+    const commandLine = findText(addon, ".cmdline")?.trim() ?? "";
+    return { path, commandLine, signers: signersOf(bytes), problems: checkAddon(addon, path) };
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    const problem = { code: error.code, message: `${path}: ${error.message}`, path };
+    return { path, commandLine: "", signers: [], problems: [problem] };
+  }
 }
 
 /** Whom the signatures name; nothing is verified here. */

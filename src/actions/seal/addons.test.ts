@@ -10,6 +10,7 @@ import { stubPath } from "../../../test/tools/ukify.ts";
 import { openTreeSource } from "../../model/source/tree-source.ts";
 import { lookup } from "../../model/tree/tree.ts";
 import { computeDigests } from "../digest/compute-digests.ts";
+import { inspectImage } from "../inspect/inspect-image.ts";
 import { generateKeys } from "../keys/generate-keys.ts";
 import { buildAddon } from "../uki/build-addon.ts";
 import { listAddons } from "../uki/list-addons.ts";
@@ -77,6 +78,10 @@ test("sealImage() signs addons, ships them where bootc looks, and leaves the dig
   expect((await listAddons(to)).addons).toMatchObject([
     { path: own, scope: `${KERNEL_VERSION}.efi`, signatures: [{ subject: "CN=Secure Boot db" }], problems: [] },
     { path: "/boot/loader/addons/all.addon.efi", scope: "global", commandLine: "console=ttyS0" },
+  ]);
+  expect((await inspectImage(to)).addons).toMatchObject([
+    { path: own, commandLine: "quiet", signers: ["CN=Secure Boot db"], problems: [] },
+    { commandLine: "console=ttyS0" },
   ]);
   const verdict = await verify(to);
   expect(verdict.holds).toBe(true);
