@@ -1,12 +1,23 @@
 import { computeAuthenticodeDigest } from "../../formats/authenticode/index.ts";
-import { type Ext4Inode, type Ext4Volume, findInode, readFileRanges } from "../../formats/ext4/index.ts";
+import {
+  type EntryChange,
+  type Ext4Inode,
+  type Ext4Patch,
+  type Ext4Volume,
+  findInode,
+  patchEntry,
+  patchVerityAway,
+  readFileRanges,
+  readInode,
+} from "../../formats/ext4/index.ts";
 import type { FatVolume } from "../../formats/fat/index.ts";
-import { parseGpt, partitionOffset } from "../../formats/gpt/index.ts";
+import { parseGpt, partitionOffset, partitionSize } from "../../formats/gpt/index.ts";
 import { findText, parseUki } from "../../formats/uki/index.ts";
 import { type ByteString, byteString, showByteString } from "../../lib/bytes/byte-string.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { NotFoundError, PolicyError } from "../../lib/errors.ts";
 import { treeFromErofs } from "../../model/composefs/index.ts";
+import { readBootMenu } from "../../model/disk/boot-menu.ts";
 import { type EspFile, findEspFile, isBelow, listEspFiles, readEspFile } from "../../model/disk/esp.ts";
 import { openDisk } from "../../model/disk/open-disk.ts";
 import { openEsp, openRoot } from "../../model/disk/partitions.ts";
@@ -27,6 +38,40 @@ export interface PlacedProgram extends PlacedFile {
   readonly digest: Uint8Array;
 }
 
+/** Bytes for a place on the disk. */
+export interface DiskPatch {
+  /** From the start of the disk. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A file of the repository, and what somebody with the disk in their hands could make of it. */
+export interface StoredFile extends PlacedFile {
+  /** Still there, but nothing checks it. */
+  readonly withoutVerity: DiskPatch;
+  /** Under another name, and so not to be found. */
+  readonly renamed: DiskPatch;
+  readonly ino: number;
+}
+
+export interface Victim {
+  /** In the tree, with leading slash. */
+  readonly path: string;
+  /** Its digest, lower-case hex. */
+  readonly hex: string;
+  readonly object: StoredFile;
+}
+
+/** The ESP as a whole, to be written anew. */
+export interface StoredEsp {
+  /** From the start of the disk. */
+  readonly offset: number;
+  readonly size: number;
+  readonly volumeId: number;
+  readonly label: string;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
 /** What a sealed disk says it will run, read without booting it. */
 export interface SealedDisk {
   /** Of the UKI, trimmed as the stub does. */
@@ -35,9 +80,16 @@ export interface SealedDisk {
   readonly digest: string;
   readonly bootLoader: PlacedProgram;
   readonly uki: PlacedProgram;
-  readonly image: PlacedFile;
+  readonly image: StoredFile;
   /** A file of the tree that no boot needs, and the object behind it. */
-  readonly victim: { readonly path: string; readonly object: PlacedFile } | undefined;
+  readonly victim: Victim | undefined;
+  /** The name of one leads to the contents of the other. */
+  readonly swapped: { readonly image: DiskPatch; readonly object: DiskPatch } | undefined;
+  /** What the repository says of itself. */
+  readonly meta: StoredFile | undefined;
+  readonly esp: StoredEsp;
+  /** The entry that starts the UKI; absent where systemd-boot finds the UKI by itself. */
+  readonly entry: string | undefined;
 }
 
 const BOOT_LOADERS = ["EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTAA64.EFI"];
@@ -54,7 +106,7 @@ export async function loadSealedDisk(path: string): Promise<SealedDisk> {
   await using disk = await openDisk(path);
   const table = parseGpt(disk.source);
   const esp = openEsp(disk.source, table);
-  const files = listEspFiles(esp.volume);
+  const espFiles = listEspFiles(esp.volume);
   const program = (file: EspFile): PlacedProgram => {
     const bytes = readEspFile(esp.volume, file);
     return {
@@ -63,30 +115,41 @@ export async function loadSealedDisk(path: string): Promise<SealedDisk> {
       digest: computeAuthenticodeDigest(bytes),
     };
   };
-  const bootLoader = BOOT_LOADERS.map((name) => findEspFile(files, name)).find((file) => file !== undefined);
+  const bootLoader = BOOT_LOADERS.map((name) => findEspFile(espFiles, name)).find((file) => file !== undefined);
   if (bootLoader === undefined) throw absent("no-boot-loader", "no EFI/BOOT/BOOT*.EFI on the ESP");
-  const uki = program(onlyUki(files));
+  const uki = program(onlyUki(espFiles));
   const commandLine = (findText(parseUki(uki.bytes), ".cmdline") ?? "").trim();
   const digest = /(?:^|\s)composefs=([0-9a-f]{128})(?=\s|$)/.exec(commandLine)?.[1];
   if (digest === undefined) {
     throw new PolicyError("machine.disk.not-sealed", `${uki.path}: its command line names no digest that must hold`);
   }
   const root = openRoot(disk.source, table);
-  const rootAt = partitionOffset(root.partition);
-  const imagePath = `composefs/images/${digest}`;
-  const inode = findObject(root.volume, digest);
-  if (inode === undefined) throw absent("no-image", `no image ${digest.slice(0, 16)}… on the root file system`);
-  const image = readRootFile(root.volume, inode, "EROFS image", IMAGE_SIZE_MAX);
+  const files = new RootFiles(root.volume, partitionOffset(root.partition));
+  const image = files.find(objectPath(digest), `composefs/images/${digest}`);
+  if (image === undefined) throw absent("no-image", `no image ${digest.slice(0, 16)}… on the root file system`);
+  const inode = readInode(root.volume, image.ino);
+  const tree = treeFromErofs(readRootFile(root.volume, inode, "EROFS image", IMAGE_SIZE_MAX));
+  const victim = findVictim(tree.root, (hex, name) => files.find(objectPath(hex), name));
   return {
     commandLine,
     digest,
     uki,
     bootLoader: program(bootLoader),
-    image: placeExt4(root.volume, inode, imagePath, rootAt),
-    victim: findVictim(treeFromErofs(image).root, (hex, name) => {
-      const object = findObject(root.volume, hex);
-      return object === undefined ? undefined : placeExt4(root.volume, object, name, rootAt);
-    }),
+    image,
+    victim,
+    swapped: victim && {
+      image: files.replace(objectPath(digest), victim.object.ino),
+      object: files.replace(objectPath(victim.hex), image.ino),
+    },
+    meta: files.find("composefs/meta.json"),
+    esp: {
+      offset: partitionOffset(esp.partition),
+      size: partitionSize(esp.partition),
+      volumeId: esp.volume.volumeId,
+      label: esp.volume.label,
+      files: new Map(espFiles.map((file) => [file.path, readEspFile(esp.volume, file)])),
+    },
+    entry: readBootMenu(esp.volume, espFiles).entries.find(({ entry }) => entry !== undefined)?.path,
   };
 }
 
@@ -106,8 +169,7 @@ function absent(what: string, message: string): NotFoundError {
   return new NotFoundError(`machine.disk.${what}`, `disk: ${message}`);
 }
 
-const findObject = (volume: Ext4Volume, hex: string): Ext4Inode | undefined =>
-  findInode(volume, byteString(`composefs/objects/${hex.slice(0, 2)}/${hex.slice(2)}`));
+const objectPath = (hex: string): string => `composefs/objects/${hex.slice(0, 2)}/${hex.slice(2)}`;
 
 function placeFat(volume: FatVolume, { entry, path }: EspFile, base: number): PlacedFile {
   const clusters: number[] = [];
@@ -121,6 +183,47 @@ function placeFat(volume: FatVolume, { entry, path }: EspFile, base: number): Pl
       volume.clusterOffset(clusters[Math.floor(offset / volume.clusterSize)] ?? 0) +
       (offset % volume.clusterSize),
   };
+}
+
+/** Files of the root file system, and what could be made of them. */
+class RootFiles {
+  readonly #volume: Ext4Volume;
+  /** Of the partition. */
+  readonly #offset: number;
+
+  constructor(volume: Ext4Volume, offset: number) {
+    this.#volume = volume;
+    this.#offset = offset;
+  }
+
+  /** @param shown its name for people */
+  find(path: string, shown = path): StoredFile | undefined {
+    const inode = findInode(this.#volume, byteString(path));
+    if (inode?.kind !== "file") return undefined;
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    return {
+      ...placeExt4(this.#volume, inode, shown, this.#offset),
+      ino: inode.ino,
+      withoutVerity: this.#place(patchVerityAway(this.#volume, inode.ino)),
+      renamed: this.#change(path, { name: byteString(`${name.slice(0, -1)}~`) }),
+    };
+  }
+
+  /** Lets a name lead to another file. */
+  replace(path: string, ino: number): DiskPatch {
+    return this.#change(path, { ino });
+  }
+
+  #change(path: string, change: EntryChange): DiskPatch {
+    const slash = path.lastIndexOf("/");
+    const directory = findInode(this.#volume, byteString(path.slice(0, slash)));
+    if (directory === undefined) throw absent("no-directory", `no ${path.slice(0, slash)} on the root file system`);
+    return this.#place(patchEntry(this.#volume, directory, byteString(path.slice(slash + 1)), change));
+  }
+
+  #place({ bytes, offset }: Ext4Patch): DiskPatch {
+    return { offset: this.#offset + offset, bytes };
+  }
 }
 
 function placeExt4(volume: Ext4Volume, inode: Ext4Inode, path: string, base: number): PlacedFile {
@@ -140,10 +243,7 @@ function placeExt4(volume: Ext4Volume, inode: Ext4Inode, path: string, base: num
 const HARMLESS = /^usr\/share\/(?:common-licenses|doc|licenses|man|locale|zoneinfo)\//;
 
 /** Finds the first file of the tree, by path, that nothing needs and whose content is an object of its own. */
-function findVictim(
-  root: Directory,
-  open: (hex: string, path: string) => PlacedFile | undefined,
-): SealedDisk["victim"] {
+function findVictim(root: Directory, open: (hex: string, path: string) => StoredFile | undefined): Victim | undefined {
   const uses = new Map<string, string[]>();
   const visit = (node: TreeNode, path: string): void => {
     if (node.kind === "directory") {
@@ -160,7 +260,7 @@ function findVictim(
     .sort((a, b) => (a.path < b.path ? -1 : 1));
   for (const { hex, path } of candidates) {
     const object = open(hex, path);
-    if (object !== undefined) return { path: `/${path}`, object };
+    if (object !== undefined) return { path: `/${path}`, hex, object };
   }
   return undefined;
 }

@@ -1,55 +1,19 @@
-import { type FileHandle, open } from "node:fs/promises";
 import { removeSignatures, signPe } from "../../formats/authenticode/index.ts";
 import { parsePe } from "../../formats/pe/index.ts";
 import { UnsupportedError } from "../../lib/errors.ts";
 import { openEphemeralSigner } from "../../model/signing/ephemeral-signer.ts";
+import type { DiskEditor } from "./disk-editor.ts";
+import { rewriteEsp } from "./rewrite-esp.ts";
 import type { PlacedProgram, SealedDisk } from "./sealed-disk.ts";
-
-/** Changes a disk, and takes the changes back. */
-export class DiskEditor implements AsyncDisposable {
-  readonly #handle: FileHandle;
-  readonly #before: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
-
-  private constructor(handle: FileHandle) {
-    this.#handle = handle;
-  }
-
-  /** @param path a raw image */
-  static async open(path: string): Promise<DiskEditor> {
-    return new DiskEditor(await open(path, "r+"));
-  }
-
-  async write(offset: number, bytes: Uint8Array): Promise<void> {
-    const before = Buffer.alloc(bytes.length);
-    await this.#handle.read(before, 0, before.length, offset);
-    this.#before.push({ offset, bytes: before });
-    await this.#handle.write(bytes, 0, bytes.length, offset);
-  }
-
-  async flipBit(offset: number): Promise<void> {
-    const byte = Buffer.alloc(1);
-    await this.#handle.read(byte, 0, 1, offset);
-    await this.write(offset, Uint8Array.of((byte[0] ?? 0) ^ 1));
-  }
-
-  async undo(): Promise<void> {
-    for (const { bytes, offset } of this.#before.splice(0).reverse()) {
-      await this.#handle.write(bytes, 0, bytes.length, offset);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.undo();
-    await this.#handle.close();
-  }
-}
 
 /** Where a change has to be caught. */
 export type CaughtBy =
   /** The boot does not get to user space, for one of these reasons. */
   | { readonly kind: "refused"; readonly codes: readonly string[] }
   /** The system runs, and reading the changed file fails with this message of the system. */
-  | { readonly kind: "read-error"; readonly message: string };
+  | { readonly kind: "read-error"; readonly message: string }
+  /** Nothing rests on it: the system runs as it was sealed, and says so. */
+  | { readonly kind: "without-effect" };
 
 export interface TamperCase {
   readonly name: string;
@@ -66,18 +30,46 @@ export interface TamperTools {
 
 const UKI_REFUSED: CaughtBy = { kind: "refused", codes: ["machine.refused.uki"] };
 const LOADER_REFUSED: CaughtBy = { kind: "refused", codes: ["machine.refused.boot-loader"] };
-const IMAGE_REFUSED: CaughtBy = { kind: "refused", codes: ["machine.refused.image", "machine.kernel-panic"] };
+const IMAGE_REFUSED: CaughtBy = { kind: "refused", codes: ["machine.refused.image"] };
+/** EIO and ENOENT, as the C library puts them. */
+const UNREADABLE: CaughtBy = { kind: "read-error", message: "Input/output error" };
+const NOT_THERE: CaughtBy = { kind: "read-error", message: "No such file or directory" };
 
 /** What somebody with the disk in their hands could try, from the last link of the chain to the first. */
 export const TAMPER_CASES: readonly TamperCase[] = [
   {
     name: "object",
     title: "one bit of a file's object",
-    caughtBy: { kind: "read-error", message: "Input/output error" },
-    async apply(editor, { victim }) {
-      if (victim === undefined)
-        throw new UnsupportedError("machine.tamper.no-victim", "no file of the tree can be spared");
-      await editor.flipBit(victim.object.place(0));
+    caughtBy: UNREADABLE,
+    apply: (editor, disk) => editor.flipBit(requireVictim(disk).object.place(0)),
+  },
+  {
+    name: "object-verity",
+    title: "a file's object without fs-verity",
+    caughtBy: UNREADABLE,
+    apply: (editor, disk) => editor.patch(requireVictim(disk).object.withoutVerity),
+  },
+  {
+    name: "object-swapped",
+    title: "another object in the place of a file's",
+    caughtBy: UNREADABLE,
+    apply: (editor, disk) => editor.patch(requireSwapped(disk).object),
+  },
+  {
+    name: "object-missing",
+    title: "a file's object that is missing",
+    caughtBy: NOT_THERE,
+    apply: (editor, disk) => editor.patch(requireVictim(disk).object.renamed),
+  },
+  {
+    name: "meta",
+    title: "a meta.json without fs-verity that asks for none",
+    // The digest is on the signed command line; what the disk says of itself decides nothing.
+    caughtBy: { kind: "without-effect" },
+    async apply(editor, { meta }) {
+      if (meta === undefined) throw new UnsupportedError("machine.tamper.no-meta", "the repository has no meta.json");
+      await editor.patch(meta.withoutVerity);
+      await editor.write(meta.place(0), Buffer.from('{"version":1}'.padEnd(meta.size, " ")));
     },
   },
   {
@@ -86,6 +78,24 @@ export const TAMPER_CASES: readonly TamperCase[] = [
     caughtBy: IMAGE_REFUSED,
     // The superblock is at byte 1024.
     apply: (editor, { image }) => editor.flipBit(image.place(1024)),
+  },
+  {
+    name: "image-verity",
+    title: "the EROFS image without fs-verity",
+    caughtBy: IMAGE_REFUSED,
+    apply: (editor, { image }) => editor.patch(image.withoutVerity),
+  },
+  {
+    name: "image-swapped",
+    title: "another file in the place of the EROFS image",
+    caughtBy: IMAGE_REFUSED,
+    apply: (editor, disk) => editor.patch(requireSwapped(disk).image),
+  },
+  {
+    name: "image-missing",
+    title: "an EROFS image that is missing",
+    caughtBy: IMAGE_REFUSED,
+    apply: (editor, { image }) => editor.patch(image.renamed),
   },
   ...[".cmdline", ".initrd", ".linux"].map(
     (section): TamperCase => ({
@@ -108,6 +118,29 @@ export const TAMPER_CASES: readonly TamperCase[] = [
     apply: (editor, { uki }, tools) => replaceWithStrangers(editor, uki, tools),
   },
   {
+    name: "entry-stranger",
+    title: "the boot entry pointing to a stranger's UKI",
+    caughtBy: UKI_REFUSED,
+    async apply(editor, disk, tools) {
+      const path = "EFI/Linux/bootc/stranger.efi";
+      const uki = await signAsStranger(removeSignatures(disk.uki.bytes), "a stranger with a key", tools);
+      const text = changeEntry(disk, (line) => line.replace(/^(uki|efi)\s.*$/, `$1 /${path}`));
+      await rewriteEsp(editor, disk.esp, new Map([...text, [path, uki]]));
+    },
+  },
+  {
+    name: "entry-options",
+    title: "the boot entry with a command line of its own",
+    // Under Secure Boot the stub goes by the signed command line alone.
+    caughtBy: { kind: "without-effect" },
+    apply: (editor, disk) =>
+      rewriteEsp(
+        editor,
+        disk.esp,
+        changeEntry(disk, (line) => line.replace(/^title.*$/, "$&\noptions init=/bin/sh systemd.unit=rescue.target")),
+      ),
+  },
+  {
     name: "boot-loader",
     title: "one bit of systemd-boot",
     caughtBy: LOADER_REFUSED,
@@ -120,6 +153,26 @@ export const TAMPER_CASES: readonly TamperCase[] = [
     apply: (editor, { bootLoader }, tools) => replaceWithStrangers(editor, bootLoader, tools),
   },
 ];
+
+function requireVictim({ victim }: SealedDisk): NonNullable<SealedDisk["victim"]> {
+  if (victim !== undefined) return victim;
+  throw new UnsupportedError("machine.tamper.no-victim", "no file of the tree can be spared");
+}
+
+function requireSwapped(disk: SealedDisk): NonNullable<SealedDisk["swapped"]> {
+  requireVictim(disk);
+  return disk.swapped as NonNullable<SealedDisk["swapped"]>;
+}
+
+/** @returns the entry that starts the UKI, its lines changed, by its path */
+function changeEntry({ entry, esp }: SealedDisk, change: (line: string) => string): Map<string, Uint8Array> {
+  const before = entry === undefined ? undefined : esp.files.get(entry);
+  if (entry === undefined || before === undefined) {
+    throw new UnsupportedError("machine.tamper.no-entry", "systemd-boot finds the UKI by itself: there is no entry");
+  }
+  const lines = Buffer.from(before).toString("utf8").split("\n").map(change);
+  return new Map([[entry, Buffer.from(lines.join("\n"))]]);
+}
 
 function middleOf({ bytes, path }: PlacedProgram, name: string): number {
   const section = parsePe(bytes).sections.find((each) => each.name === name);

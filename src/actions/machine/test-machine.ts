@@ -5,12 +5,13 @@ import { runCommand } from "../../model/host-io/command.ts";
 import { openTempDir } from "../../model/host-io/temp.ts";
 import type { AcceleratorChoice } from "../../model/machine/accelerator.ts";
 import { tailOf } from "../../model/machine/diagnose.ts";
+import { DiskEditor } from "./disk-editor.ts";
 import { checkCredentials, type GuestReport, isWhole, parseReport } from "./guest-check.ts";
 import { checkMeasurements } from "./measured-boot.ts";
 import { type Check, checkSeal } from "./seal-checks.ts";
 import { loadSealedDisk, type SealedDisk } from "./sealed-disk.ts";
 import { describe, type MachinePlaces, startMachine } from "./start.ts";
-import { DiskEditor, TAMPER_CASES, type TamperCase, type TamperTools } from "./tamper.ts";
+import { type CaughtBy, TAMPER_CASES, type TamperCase, type TamperTools } from "./tamper.ts";
 import { loadSerial, type Outcome, watchMachine } from "./watch.ts";
 
 export interface TestOptions {
@@ -196,18 +197,7 @@ function judgeCase(
   sealed: SealedDisk,
 ): TimedCheck {
   const base = { name, title, seconds };
-  if (report !== undefined) {
-    const answer = sealed.victim === undefined ? "" : (report.reads.get(sealed.victim.path) ?? "");
-    if (caughtBy.kind === "read-error" && answer === caughtBy.message) {
-      return { ...base, status: "holds", detail: `booted; reading ${sealed.victim?.path} gives "${answer}"` };
-    }
-    return {
-      ...base,
-      status: "broken",
-      code: UNNOTICED,
-      detail: `booted, and nothing was refused (reading: ${answer})`,
-    };
-  }
+  if (report !== undefined) return { ...base, ...judgeRunning(caughtBy, report, sealed) };
   const { code, detail } = explain(outcome, tail);
   const expected = caughtBy.kind === "refused" && caughtBy.codes.includes(code);
   return expected
@@ -218,4 +208,25 @@ function judgeCase(
         code: "seal.tamper.wrong-link",
         detail: `caught elsewhere than expected: ${code}: ${detail}`,
       };
+}
+
+/** The changed disk booted: what was changed cannot be read, or nothing rests on it. */
+function judgeRunning(caughtBy: CaughtBy, report: GuestReport, sealed: SealedDisk): Omit<Check, "name" | "title"> {
+  const { path } = sealed.victim ?? { path: "" };
+  const answer = report.reads.get(path) ?? "";
+  if (caughtBy.kind === "read-error" && answer === caughtBy.message) {
+    return { status: "holds", detail: `booted; reading ${path} gives "${answer}"` };
+  }
+  if (caughtBy.kind === "without-effect") {
+    const broken = [...checkSeal(report, sealed), ...checkMeasurements(report, sealed)].find(
+      ({ status }) => status === "broken",
+    );
+    if (broken === undefined) return { status: "holds", detail: "booted as sealed: nothing rests on it" };
+    return {
+      status: "broken",
+      code: broken.code ?? UNNOTICED,
+      detail: `booted, and ${broken.title}: ${broken.detail}`,
+    };
+  }
+  return { status: "broken", code: UNNOTICED, detail: `booted, and nothing was refused (reading: ${answer})` };
 }

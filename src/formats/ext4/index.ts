@@ -19,6 +19,7 @@
  * @see Linux Documentation/filesystems/ext4
  */
 export type { Timestamp } from "./inode.ts";
+export { type EntryChange, type Ext4Patch, patchEntry, patchVerityAway } from "./patch.ts";
 export { type Ext4Options, type Ext4Plan, planExt4 } from "./plan.ts";
 export { type Ext4Entry, findInode, readDirectory } from "./read-directory.ts";
 export { type FileRange, readFileRanges } from "./read-extents.ts";
