@@ -1,6 +1,7 @@
 /** Connection pools, one for each origin, with the certificates of its host and the proxy of the environment. */
 import { getCACertificates } from "node:tls";
 import type { Dispatcher } from "undici";
+import { proxyOf } from "../host-io/proxy.ts";
 import { loadCertificates } from "./certificates.ts";
 import type { RegistryEnvironment } from "./environment.ts";
 
@@ -36,7 +37,7 @@ export class Dispatchers implements AsyncDisposable {
     const { Agent, EnvHttpProxyAgent } = await import("undici");
     const tls = url.protocol === "https:" ? await this.#tls(url.host, verified) : {};
     const options = { connections: MAX_CONNECTIONS, connect: { ...tls, timeout: CONNECT_TIMEOUT_MS } };
-    const proxy = this.#proxy();
+    const proxy = proxyOf(this.#environment.env);
     return proxy === undefined ? new Agent(options) : new EnvHttpProxyAgent({ ...options, ...proxy, requestTls: tls });
   }
 
@@ -46,19 +47,6 @@ export class Dispatchers implements AsyncDisposable {
       rejectUnauthorized: verified,
       ca: [...getCACertificates("default"), ...getCACertificates("system"), ...authorities],
       ...(client === undefined ? {} : { cert: client.certificate, key: client.key }),
-    };
-  }
-
-  /** The lower-case names come first, as in curl. */
-  #proxy() {
-    const { env } = this.#environment;
-    const httpProxy = env["http_proxy"] || env["HTTP_PROXY"];
-    const httpsProxy = env["https_proxy"] || env["HTTPS_PROXY"];
-    if (!httpProxy && !httpsProxy) return undefined;
-    return {
-      noProxy: env["no_proxy"] || env["NO_PROXY"] || "",
-      ...(httpProxy ? { httpProxy } : {}),
-      ...(httpsProxy ? { httpsProxy } : {}),
     };
   }
 }

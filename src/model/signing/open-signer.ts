@@ -37,6 +37,10 @@ const BACK_ENDS: Readonly<Record<string, () => Promise<OpenKey>>> = {
     return (reference, context) => openFileKey(reference.slice("file:".length), context);
   },
   pkcs11: async () => (await import("./pkcs11-key.ts")).openPkcs11Key,
+  awskms: async () => (await import("./aws-kms-key.ts")).openAwsKmsKey,
+  gcpkms: async () => (await import("./google-kms-key.ts")).openGoogleKmsKey,
+  azurekv: async () => (await import("./azure-key-vault-key.ts")).openAzureKey,
+  vault: async () => (await import("./vault-key.ts")).openVaultKey,
   exec: async () => (await import("./exec-key.ts")).openExecKey,
 };
 
