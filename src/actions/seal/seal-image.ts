@@ -39,6 +39,8 @@ export interface SealOptions extends SealSignerOptions, PlanOptions {
 /** What can still be said about a sealed image, to be shown together with it. */
 export interface SealedManifest extends SealTools {
   readonly manifest: NewManifest;
+  /** Of an image; an index has none. */
+  readonly report?: SealReport;
 }
 
 /**
@@ -57,7 +59,7 @@ export async function sealImage(reference: string, options: SealOptions): Promis
   await using writer = await openImageWriter(to, { overwrite, registries, ...(signal && { signal }) });
   const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
   const { manifest, report } = await writeSealed(image, { signer, writer }, options);
-  await options.beforeShown?.({ manifest, signer, writer });
+  await options.beforeShown?.({ manifest, report, signer, writer });
   await writer.commit(manifest);
   await storeSigningCertificate(signer, options);
   return report;

@@ -72,8 +72,10 @@ const sealFields = v.strictObject({
   /** Behind those of the image and the digest. */
   kernelArguments: v.array(textField),
   keepKernel: v.boolean(),
-  /** A stub that is not the image's, in `files/`. */
+  /** A stub that is not the image's. */
   stub: v.optional(v.strictObject(fileFields)),
+  /** UKI addons that are not the image's: for its UKI, or `global` for every UKI. */
+  addons: v.array(v.strictObject({ ...fileFields, global: v.boolean() })),
   /** Names of formats, the first one first. */
   digestFormats: v.array(textField),
   normalize: v.picklist(["no", "yes", "all"]),
@@ -111,11 +113,19 @@ const requestSchema = v.strictObject({
     /** Label `org.opencontainers.image.version`. */
     imageVersion: v.optional(textField),
     kernel: textField,
-    bootLoader: v.strictObject({ path: textField, version: v.optional(textField), authenticodeDigest: sha256Field }),
+    bootLoader: v.strictObject({
+      path: textField,
+      version: v.optional(textField),
+      authenticodeDigest: sha256Field,
+      /** In round `image`, where the image's own has none: the signature that an earlier round gave. PKCS #7, base64. */
+      signature: v.optional(base64Field(64 << 10)),
+    }),
     /** In round `image`: composefs digests by format, lower-case hex. */
     digests: v.optional(v.record(v.string(), v.pipe(v.string(), v.regex(/^[0-9a-f]{64}(?:[0-9a-f]{64})?$/)))),
     /** In round `image`: of the kernel. */
     commandLine: v.optional(textField),
+    /** In round `image`: addons and what they add to the command line. */
+    addons: v.optional(v.array(v.strictObject({ path: textField, commandLine: textField }))),
   }),
   /** Whose key is to sign. */
   certificate: v.strictObject({
@@ -194,38 +204,46 @@ export interface RequestFile {
 
 /** Every file in `files/`. */
 export function listRequestFiles({ items, seal }: SigningRequest): RequestFile[] {
-  const all = [...items, ...(seal.stub === undefined ? [] : [seal.stub])];
-  return all.flatMap((one) =>
-    "file" in one ? [{ name: one.file.slice(FILES.length + 1), size: one.size, sha256: one.sha256 }] : [],
-  );
-}
-
-/** Each file has one place, which its name gives: two items never share one. */
-function requirePlaces({ items, seal }: SigningRequest): void {
-  const names = items.map(({ name }) => name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) {
-    throw new FormatError("signing-request.malformed", {
-      what: "signing request: items",
-      expected: "each name once",
-      found: `${quote(twice)} again`,
-    });
-  }
-  const places = items.flatMap((item) => ("file" in item ? [[item.file, `${FILES}/${item.name}`]] : []));
-  const stub = seal.stub === undefined ? [] : [[seal.stub.file, STUB_PLACE]];
-  for (const [found = "", expected = ""] of [...places, ...stub]) {
-    if (found === expected) continue;
-    throw new FormatError("signing-request.path", {
-      what: "signing request: file",
-      expected: quote(expected),
-      found: quote(found),
-    });
-  }
+  const files = [...items.filter((item) => "file" in item), ...seal.addons, ...(seal.stub ? [seal.stub] : [])];
+  // An addon is there as an item, too, unless it has its signature already.
+  const byPlace = new Map(files.map((one) => [one.file, one]));
+  return [...byPlace.values()].map(({ file, sha256, size }) => ({ name: file.slice(FILES.length + 1), size, sha256 }));
 }
 
 /** Starts with an underscore, as no file in an ESP does. */
 export const STUB_NAME = "_stub.efi";
-const STUB_PLACE = `${FILES}/${STUB_NAME}`;
+
+/** Each file has one place, which its name gives, and one content. */
+function requirePlaces({ items, seal }: SigningRequest): void {
+  const stub = seal.stub === undefined ? [] : [{ ...seal.stub, name: STUB_NAME }];
+  const addons = seal.addons.map((addon) => ({ ...addon, name: addon.file.slice(FILES.length + 1) }));
+  requireUnique(items.map(({ name }) => name));
+  requireUnique(addons.map(({ name }) => name));
+  const known = new Map<string, string>();
+  for (const one of [...items, ...addons, ...stub]) {
+    if (!("file" in one)) continue;
+    if (one.file !== `${FILES}/${one.name}` || !ITEM_NAME.test(one.name)) {
+      throw new FormatError("signing-request.path", {
+        what: "signing request: file",
+        expected: `${FILES}/ and a name`,
+        found: quote(one.file),
+      });
+    }
+    const sha256 = known.get(one.name) ?? one.sha256;
+    if (sha256 !== one.sha256) requireUnique([one.name, one.name]);
+    known.set(one.name, sha256);
+  }
+}
+
+function requireUnique(names: readonly string[]): void {
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice === undefined) return;
+  throw new FormatError("signing-request.malformed", {
+    what: "signing request: items",
+    expected: "each name once",
+    found: `${quote(twice)} again`,
+  });
+}
 
 function requireCertificate({ certificate: { der, fingerprint }, items }: SigningRequest): void {
   const computed = createHash("sha256").update(Buffer.from(der, "base64")).digest("hex");

@@ -1,0 +1,144 @@
+/** The first half of a seal whose key is elsewhere: writes the request for signatures. */
+
+import { prepareSignature } from "../../formats/authenticode/index.ts";
+import type { SigningRequest } from "../../formats/signing-request/index.ts";
+import { type Certificate, parseCertificate } from "../../formats/x509/index.ts";
+import { NotFoundError, quote, UsageError } from "../../lib/errors.ts";
+import { silent } from "../../lib/progress.ts";
+import { exists, loadFile } from "../../model/host-io/files.ts";
+import { openImage } from "../../model/image/open-image.ts";
+import { checkCommandLine, type OsProblem } from "../../model/os/index.ts";
+import { type CertificateRules, requireKeyType, requireValidity } from "../../model/signing/certificate-rules.ts";
+import {
+  completePe,
+  findSigned,
+  keepSignature,
+  loadBroughtSignature,
+  loadSigningRequest,
+  signatureOf,
+  storeSigningRequest,
+} from "../../model/signing-request/index.ts";
+import { parseDigestFormats } from "./digest-formats.ts";
+import { isSignedFor, openSealInput, type PlanOptions, planSeal, signingTimes, unsignedLoader } from "./plan.ts";
+import { itemName, makeImageRequest, makeLoaderRequest, type RequestParts } from "./request.ts";
+
+export interface PrepareOptions extends PlanOptions, CertificateRules {
+  /** Where the request goes. */
+  readonly directory: string;
+  /** Reference that the sealed image is to have. */
+  readonly to?: string | undefined;
+  /** Of the key that will sign, PEM or DER. */
+  readonly certificatePath: string | undefined;
+  /** Replace a request that is there. */
+  readonly overwrite?: boolean;
+  readonly created: Date;
+  /** Program and version, for people. */
+  readonly tool: string;
+}
+
+/** Where the signature of the boot loader comes from. */
+export type LoaderSignature = "to be signed" | "in the image" | "earlier round" | "cache";
+
+export interface PrepareReport {
+  readonly directory: string;
+  readonly request: SigningRequest;
+  readonly loaderSignature: LoaderSignature;
+  readonly warnings: readonly OsProblem[];
+}
+
+/**
+ * Writes a signing request: of the UKI and the addons where the boot loader has a signature already, of the boot loader
+ * alone where it has none.
+ *
+ * The boot loader is a file of the sealed tree, so its signature is part of the digest, which is on the command line
+ * in the UKI: who signs cannot sign both at once without reading the image. A signature of the boot loader that was
+ * made once is kept in the cache, and one round is enough until systemd-boot or the certificate changes.
+ *
+ * @throws {UsageError} `signer.certificate-missing`; `seal.addon.twice`
+ * @throws {InputOutputError} `output.exists` when there is a request that is not the first round of this one
+ * @throws {VerificationError} `signing-request.signature-…` when the first round's signature is not one
+ * @throws as `sealImage`
+ */
+export async function prepareSeal(reference: string, options: PrepareOptions): Promise<PrepareReport> {
+  const { cacheDirectory, directory, platform, progress = silent, registries, signal } = options;
+  parseDigestFormats(options.digestFormats);
+  const certificate = await loadSigningCertificate(options);
+  const earlier = await findFirstRound(directory, certificate);
+  const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
+  await using input = await openSealInput(image, options);
+  const origin = { source: reference, target: options.to, created: options.created, tool: options.tool };
+  const parts: RequestParts = { input, options, certificate, origin };
+
+  const { bytes: plain } = unsignedLoader(input.parts);
+  const [loader, loaderSignature] = isSignedFor(plain, certificate)
+    ? ([plain, "in the image"] as const)
+    : await findSignedLoader(parts, directory, earlier);
+  const overwrite = options.overwrite === true || loaderSignature === "earlier round";
+  if (loader === undefined) {
+    const { files, request } = makeLoaderRequest(parts);
+    progress({ step: "seal.request", text: `writing ${directory}` });
+    await storeSigningRequest(directory, request, files, { overwrite, signal });
+    return { directory, request, loaderSignature, warnings: input.parts.warnings };
+  }
+  const brought = loaderSignature === "in the image" ? undefined : signatureOf(loader, certificate);
+  const plan = await planSeal(input, loader, options);
+  const { files, request } = makeImageRequest(parts, plan, brought);
+  progress({ step: "seal.request", text: `writing ${directory}` });
+  await storeSigningRequest(directory, request, files, { overwrite, signal });
+  if (cacheDirectory !== undefined && brought !== undefined) {
+    await keepSignature(cacheDirectory, plain, certificate, brought);
+  }
+  const warnings = [
+    ...input.parts.warnings,
+    ...checkCommandLine(plan.commandLine),
+    ...input.addons.flatMap(({ problems }) => problems),
+  ];
+  return { directory, request, loaderSignature, warnings };
+}
+
+/** A certificate is a few KiB. */
+const MAX_CERTIFICATE_SIZE = 64 << 10;
+
+async function loadSigningCertificate(options: PrepareOptions): Promise<Certificate> {
+  const { certificatePath } = options;
+  if (certificatePath === undefined) {
+    throw new UsageError("signer.certificate-missing", "no certificate: whose signature is to be asked for?", {
+      hint: "name the certificate of the key that will sign with --cert FILE",
+    });
+  }
+  const what = `certificate ${quote(certificatePath)}`;
+  const bytes = await loadFile(certificatePath, what, MAX_CERTIFICATE_SIZE, "signer.file-too-large");
+  const certificate = parseCertificate(bytes, what);
+  requireValidity(certificate, options);
+  requireKeyType(certificate.publicKey.facts, options);
+  return certificate;
+}
+
+/** The request for the boot loader that this directory holds, for this certificate. */
+async function findFirstRound(directory: string, certificate: Certificate): Promise<SigningRequest | undefined> {
+  if (!(await exists(directory))) return undefined;
+  try {
+    const request = await loadSigningRequest(directory);
+    const sameKey = request.certificate.fingerprint === Buffer.from(certificate.fingerprint).toString("hex");
+    return request.round === "boot-loader" && sameKey ? request : undefined;
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function findSignedLoader(
+  { certificate, input, options }: RequestParts,
+  directory: string,
+  earlier: SigningRequest | undefined,
+): Promise<readonly [Uint8Array | undefined, LoaderSignature]> {
+  const unsigned = unsignedLoader(input.parts);
+  const brought = earlier && (await loadBroughtSignature(directory, itemName(unsigned)));
+  if (brought !== undefined) {
+    const { message } = prepareSignature(unsigned.bytes, signingTimes(certificate, options)["boot-loader"]);
+    return [completePe(unsigned.bytes, certificate, message, brought), "earlier round"];
+  }
+  const { cacheDirectory } = options;
+  const cached = cacheDirectory && (await findSigned(cacheDirectory, unsigned.bytes, certificate));
+  return cached ? [cached, "cache"] : [undefined, "to be signed"];
+}
