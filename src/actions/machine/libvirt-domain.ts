@@ -28,13 +28,15 @@ export async function libvirtDomain(disk: string, options: DomainOptions): Promi
   const isX86 = architecture === "x86_64";
   const name = options.name ?? basename(disk).replace(/\..*$/, "");
   const secure = firmware.requiresSmm ? ` secure="yes"` : "";
+  // libvirt knows the attribute since 9.2, and takes raw without it.
+  const codeFormat = firmware.codeFormat === "raw" ? "" : ` format="${firmware.codeFormat}"`;
   return `<domain type="kvm">
   <name>${escapeXml(name)}</name>
   <memory unit="MiB">${options.memory ?? 1024}</memory>
   <vcpu>${options.cpus ?? 2}</vcpu>
   <os>
     <type arch="${architecture}" machine="${isX86 ? "q35" : "virt"}">hvm</type>
-    <loader readonly="yes"${secure} type="pflash" format="${firmware.codeFormat}">${escapeXml(firmware.code)}</loader>
+    <loader readonly="yes"${secure} type="pflash"${codeFormat}>${escapeXml(firmware.code)}</loader>
     <nvram template="${escapeXml(resolve(options.store))}"/>
   </os>
   <features>

@@ -10,8 +10,11 @@ import { follow, loadSerial, type Outcome, watchMachine } from "./watch.ts";
 export interface RunOptions extends StartOptions {
   /** Wait until the guest lets us in, and fail when it does not. */
   readonly sshWait?: boolean;
-  /** Longest time until the guest is up. */
-  readonly timeoutMs?: number;
+  /**
+   * Longest time until the guest lets us in, by default 5 minutes; and, of a machine that nobody sits at, until it ends,
+   * by default for ever.
+   */
+  readonly timeoutMs?: number | undefined;
   /** Gets the serial console as it is written, unless `detach` or `console`. */
   readonly onSerial?: (chunk: Uint8Array) => void;
 }
@@ -25,17 +28,17 @@ export interface RunReport {
 }
 
 /** Under emulation on a busy host a boot takes minutes. */
-const DEFAULT_TIMEOUT_MS = 5 * 60_000;
+export const BOOT_TIMEOUT_MS = 5 * 60_000;
 
 /**
  * Runs a machine from a disk: until its guest switches itself off, or, detached, until it is up.
  *
  * @throws {VerificationError} `machine.…` when the boot is refused
- * @throws {InputOutputError} `machine.ssh.timeout`
+ * @throws {InputOutputError} `machine.ssh.timeout`, `machine.timeout` with the end of the console
  * @throws what `startMachine` throws
  */
 export async function runMachine(disk: string, options: RunOptions): Promise<RunReport> {
-  const { detach = false, sshWait = false, signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { detach = false, sshWait = false, signal, timeoutMs = BOOT_TIMEOUT_MS } = options;
   await using cleanup = new AsyncDisposableStack();
   const machine = cleanup.use(await startMachine(disk, options));
   if (sshWait) await waitForSsh(machine, timeoutMs, signal);
@@ -49,7 +52,8 @@ export async function runMachine(disk: string, options: RunOptions): Promise<Run
   return { name: record.name, accelerator, sshPort: record.sshPort, running: detach };
 }
 
-async function waitForSsh(machine: Machine, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+/** @throws as `requireReached` */
+export async function waitForSsh(machine: Machine, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
   const { directory, record } = machine;
   const isIn = async (): Promise<boolean> => {
     try {
@@ -72,15 +76,18 @@ export async function requireReached(outcome: Outcome, machine: Machine, code: s
   throw new InputOutputError(code, `${what} (${when}); its console ends with:\n${tail}`, { data: { tail } });
 }
 
-async function untilItEnds(machine: Machine, { console: isConsole, onSerial, signal }: RunOptions): Promise<void> {
-  if (isConsole === true) return await machine.ended;
+async function untilItEnds(machine: Machine, options: RunOptions): Promise<void> {
+  if (options.console === true) return await machine.ended;
+  const { onSerial, signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
   let over = false;
   void machine.ended.then(() => (over = true));
   const shown = (async () => {
     for await (const chunk of follow(machine.serialLog, () => over, signal)) onSerial?.(chunk);
   })();
-  const outcome = await watchMachine(machine, { until: () => over, timeoutMs: Number.POSITIVE_INFINITY, signal });
+  const outcome = await watchMachine(machine, { until: () => false, timeoutMs, signal });
   over = true;
   await shown;
-  if (outcome.kind === "refused") throw toError(outcome.diagnosis);
+  // A guest that panics restarts, which ends the machine as well as a shutdown does.
+  if (outcome.kind === "ended" && outcome.diagnosis?.final !== true) return;
+  await requireReached(outcome, machine, "machine.timeout", "the guest still runs");
 }

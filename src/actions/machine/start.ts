@@ -13,7 +13,12 @@ import {
   startProcess,
 } from "../../model/host-io/process.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "../../model/machine/accelerator.ts";
-import { type MachineConfig, qemuArguments, type ReadOnlyDisk } from "../../model/machine/arguments.ts";
+import {
+  type MachineConfig,
+  type PublishedPort,
+  qemuArguments,
+  type ReadOnlyDisk,
+} from "../../model/machine/arguments.ts";
 import { loadBootKeys } from "../../model/machine/boot-keys.ts";
 import { loadDiskKind } from "../../model/machine/disk-kind.ts";
 import { enrolIntoStore } from "../../model/machine/enrolled-store.ts";
@@ -59,6 +64,8 @@ export interface StartOptions {
   readonly tpm?: boolean;
   /** Default true: a user-mode network, with the guest's SSH on a free port of the loopback address. */
   readonly network?: boolean;
+  /** More TCP ports that lead into the guest. */
+  readonly publish?: readonly PublishedPort[] | undefined;
   /** The machine lives on when we end. */
   readonly detach?: boolean;
   /** The serial console is our terminal. */
@@ -140,6 +147,7 @@ export async function startMachine(disk: string, options: StartOptions): Promise
     serial: { log: serialLog, terminal: options.console === true },
     report: options.report === true ? report : undefined,
     network: options.network !== false,
+    publish: options.publish,
     credentials: new Map([...(key?.credentials ?? []), ...(options.credentials ?? [])]),
   };
   const qemu = await startProcess(qemuArguments(config), {
@@ -148,7 +156,7 @@ export async function startMachine(disk: string, options: StartOptions): Promise
     terminal: options.console === true,
   });
   cleanup.defer(() => endQemu(qemu));
-  const sshPort = await firstContact(qemu, config.monitor, join(directory, "qemu.log"));
+  const sshPort = await firstContact(qemu, config, join(directory, "qemu.log"));
   const record: MachineRecord = {
     name,
     disk: config.disk,
@@ -220,14 +228,24 @@ function requireQemu(architecture: string): void {
 }
 
 /** Waits until QEMU answers; the port it chose for SSH comes with the answer. */
-async function firstContact(qemu: RunningProcess, path: string, log: string): Promise<number | undefined> {
+async function firstContact(
+  qemu: RunningProcess,
+  { monitor: path, publish = [] }: MachineConfig,
+  log: string,
+): Promise<number | undefined> {
   const early = qemu.ended.then(async () => {
     throw await explainEnd(log);
   });
   early.catch(() => {});
   try {
     using monitor = await Promise.race([openMonitor(path, CONTACT_MS), early]);
-    return await Promise.race([forwardedPort(monitor), early]);
+    return await Promise.race([
+      forwardedPort(
+        monitor,
+        publish.map(({ host }) => host),
+      ),
+      early,
+    ]);
   } catch (error) {
     // A QEMU that ends closes its monitor a moment before; its own words say more.
     await Promise.race([early, pause(END_MS)]);

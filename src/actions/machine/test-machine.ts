@@ -21,7 +21,7 @@ export interface TestOptions {
   /** Names of `TAMPER_CASES`. */
   readonly tamper?: readonly string[];
   /** For one boot. Default 5 minutes: under emulation on a busy host a boot takes one or two. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   readonly tpm?: boolean;
   readonly accelerator?: AcceleratorChoice | undefined;
   readonly tools: TamperTools;

@@ -5,12 +5,14 @@ import { machinePlaces } from "../directories.ts";
 import { openDiskArgument } from "../disk-argument.ts";
 import { jsonFlag, requiredTextFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { acceleratorOf, diskOrImage, emulateFlag, numberFlag, toMs, tpmFlag } from "./vm-flags.ts";
 
 interface Flags {
   readonly keys: string;
   readonly tamper: boolean;
   readonly only?: string;
   readonly junit?: string;
+  readonly html?: string;
   readonly timeout?: number;
   readonly tpm: boolean;
   readonly emulate: boolean;
@@ -31,9 +33,9 @@ export const vmTestCommand = buildCommand<Flags, [string], Context>({
         places: machinePlaces(this.env),
         keys: flags.keys,
         tamper: flags.only?.split(",") ?? all,
-        ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout * 1000 }),
+        timeoutMs: toMs(flags.timeout),
         tpm: flags.tpm,
-        accelerator: flags.emulate ? { accelerator: "tcg", reason: "asked for" } : undefined,
+        accelerator: acceleratorOf(flags.emulate),
         tools: { now: new Date(), randomBytes },
         signal: this.signal,
         progress: this.progress,
@@ -42,34 +44,30 @@ export const vmTestCommand = buildCommand<Flags, [string], Context>({
         const { storeFile } = await import("../../model/host-io/files.ts");
         await storeFile(flags.junit, Buffer.from(junit(report)), { overwrite: true });
       }
+      if (flags.html !== undefined) {
+        const [{ renderTest }, { storeFile }] = await Promise.all([
+          import("../show/vm-test-html.ts"),
+          import("../../model/host-io/files.ts"),
+        ]);
+        await storeFile(flags.html, Buffer.from(renderTest(report)), { overwrite: true });
+      }
       return showTest(report);
     });
   },
   parameters: {
     positional: {
       kind: "tuple",
-      parameters: [
-        {
-          brief: "Disk with a sealed system, raw or qcow2, or an image to build one from",
-          parse: String,
-          placeholder: "DISK|IMAGE",
-        },
-      ],
+      parameters: [diskOrImage],
     },
     flags: {
       keys: requiredTextFlag("DIR", "Directory of the keys that the machine trusts; private keys are not needed"),
       tamper: switchFlag("Change a copy of the disk in every way known here, and boot each"),
       only: textFlag("NAMES", "Tamper in these ways alone, by name, separated by commas"),
       junit: textFlag("FILE", "Write the report for CI systems as well"),
-      timeout: {
-        kind: "parsed",
-        parse: Number,
-        optional: true,
-        brief: "Seconds for one boot (default: 300)",
-        placeholder: "S",
-      },
-      tpm: { kind: "boolean", brief: "Give the machine a TPM 2.0 (swtpm)", default: true },
-      emulate: switchFlag("Do not try KVM"),
+      html: textFlag("FILE", "Also write the report as one HTML file"),
+      timeout: numberFlag("S", "Seconds for one boot (default: 300)"),
+      tpm: tpmFlag,
+      emulate: emulateFlag,
       json: jsonFlag,
     },
   },
@@ -81,15 +79,17 @@ export const vmTestCommand = buildCommand<Flags, [string], Context>({
       "and /var writable. The questions reach the guest through SMBIOS; the disk is not written to.",
       "",
       "--tamper then flips bits of a file's object, of the EROFS image, of the UKI's command line, initrd and kernel and of",
-      "systemd-boot, takes signatures away and puts a stranger's in their place. Each copy must be refused at the link that",
-      "protects it. Under emulation a boot takes a minute or two. The exit status is 80 when anything does not hold.",
+      "systemd-boot; takes fs-verity and signatures away, puts other files and a stranger's programs in their place, and",
+      "changes what no signature covers: boot entry and repository. Each copy must be refused at the link that protects it,",
+      "or boot as sealed where nothing rests on the change. Under emulation a boot takes a minute. The exit status is 80",
+      "when anything does not hold.",
       "",
       "The guest needs systemd 256 or newer.",
       "",
       "EXAMPLES",
       "  sealwright vm test os.raw --keys keys",
       "  sealwright vm test oci:./sealed --keys keys",
-      "  sealwright vm test os.qcow2 --keys keys --tamper --junit report.xml",
+      "  sealwright vm test os.qcow2 --keys keys --tamper --junit report.xml --html report.html",
       "  sealwright vm test os.raw --keys keys --only object,uki-stranger",
     ].join("\n"),
   },

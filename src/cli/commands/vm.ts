@@ -5,33 +5,33 @@ import { machinePlaces, stateDirectory } from "../directories.ts";
 import { openDiskArgument } from "../disk-argument.ts";
 import { jsonFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { vmEphemeralRoutes } from "./vm-ephemeral.ts";
+import {
+  acceleratorOf,
+  cpusFlag,
+  diskOrImage,
+  emulateFlag,
+  keysFlag,
+  memoryFlag,
+  numberFlag,
+  publishFlag,
+  toMs,
+  tpmFlag,
+} from "./vm-flags.ts";
 import { vmTestCommand } from "./vm-test.ts";
-
-const diskArgument = {
-  kind: "tuple",
-  parameters: [
-    {
-      brief: "Disk with a sealed system, raw or qcow2, or an image to build one from",
-      parse: String,
-      placeholder: "DISK|IMAGE",
-    },
-  ],
-} as const;
 
 const nameArgument = {
   kind: "tuple",
   parameters: [{ brief: "Name of the machine", parse: String, placeholder: "NAME" }],
 } as const;
 
-function numberFlag(placeholder: string, brief: string) {
-  return { kind: "parsed", parse: Number, optional: true, brief, placeholder } as const;
-}
-
 interface RunFlags {
   readonly keys?: string;
   readonly name?: string;
   readonly memory?: number;
   readonly cpus?: number;
+  readonly publish?: ReturnType<typeof publishFlag.parse>[];
+  readonly timeout?: number;
   readonly snapshot: boolean;
   readonly sshWait: boolean;
   readonly detach: boolean;
@@ -66,12 +66,14 @@ const runCommand = buildCommand<RunFlags, [string], Context>({
         keys,
         memory,
         cpus,
+        publish: flags.publish,
+        timeoutMs: toMs(flags.timeout),
         snapshot: flags.snapshot,
         tpm: flags.tpm,
         sshWait: flags.sshWait,
         detach: flags.detach,
         console: flags.console,
-        accelerator: flags.emulate ? { accelerator: "tcg", reason: "asked for" } : undefined,
+        accelerator: acceleratorOf(flags.emulate),
         signal: this.signal,
         progress: this.progress,
         // With --json standard output has one document.
@@ -85,22 +87,28 @@ const runCommand = buildCommand<RunFlags, [string], Context>({
     });
   },
   parameters: {
-    positional: diskArgument,
+    positional: { kind: "tuple", parameters: [diskOrImage] },
     flags: {
-      keys: textFlag("DIR", "Enrol PK, KEK and db of this directory; without it Secure Boot is off"),
+      keys: keysFlag,
       name: textFlag("NAME", "Name of the machine, which then keeps its variable store and TPM"),
-      memory: numberFlag("MIB", "Memory (default: 1024)"),
-      cpus: numberFlag("N", "Processors (default: 2)"),
+      memory: memoryFlag,
+      cpus: cpusFlag,
+      publish: publishFlag,
       snapshot: switchFlag("Leave the disk as it is; what the guest writes is lost at the end"),
       sshWait: switchFlag("Wait until the guest's SSH lets us in"),
       detach: switchFlag("Leave the machine running and return"),
       console: switchFlag("Connect this terminal to the serial console; Ctrl-a x ends the machine"),
-      tpm: { kind: "boolean", brief: "Give the machine a TPM 2.0 (swtpm)", default: true },
-      emulate: switchFlag("Do not try KVM"),
+      timeout: numberFlag(
+        "S",
+        "Seconds until it has to end, or with --ssh-wait to let us in (default: 300 to let us in)",
+      ),
+      tpm: tpmFlag,
+      emulate: emulateFlag,
       libvirtXml: switchFlag("Start nothing; print a libvirt domain for this disk"),
       store: textFlag("FILE", "Variable store with keys enrolled, for --libvirt-xml"),
       json: jsonFlag,
     },
+    aliases: { p: "publish" },
   },
   docs: {
     brief: "Run a disk in a virtual machine, under Secure Boot with keys of your own",
@@ -110,12 +118,13 @@ const runCommand = buildCommand<RunFlags, [string], Context>({
       "guest has an SSH server: a key made for this machine goes in through SMBIOS, the disk is not touched.",
       "",
       "Without --detach the serial console is shown until the guest switches itself off; Ctrl-C ends the machine.",
-      "A boot that is refused ends with the reason. From an image a disk is built, which is gone at the end.",
+      "A boot that is refused ends with the reason, and so does one that takes longer than --timeout, with the last lines",
+      "of the console. From an image a disk is built, which is gone at the end.",
       "",
       "EXAMPLES",
       "  sealwright vm run os.raw --keys keys --snapshot",
       "  sealwright vm run oci:./sealed --keys keys",
-      "  sealwright vm run os.qcow2 --keys keys --name web --detach --ssh-wait",
+      "  sealwright vm run os.qcow2 --keys keys --name web --detach --ssh-wait -p 8080:80",
       "  sealwright vm run os.raw --libvirt-xml --store vars.fd > domain.xml",
     ].join("\n"),
   },
@@ -200,9 +209,10 @@ const sshCommand = buildCommand<object, string[], Context>({
   },
 });
 
-export const vmRoutes = buildRouteMap<"run" | "test" | "list" | "stop" | "rm" | "logs" | "ssh", Context>({
+export const vmRoutes = buildRouteMap<"run" | "ephemeral" | "test" | "list" | "stop" | "rm" | "logs" | "ssh", Context>({
   routes: {
     run: runCommand,
+    ephemeral: vmEphemeralRoutes,
     test: vmTestCommand,
     list: listCommand,
     stop: stopCommand,

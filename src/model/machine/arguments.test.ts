@@ -50,6 +50,17 @@ test("qemuArguments() gives credentials in SMBIOS, and listens on the loopback a
   expect(qemuArguments({ ...config, network: false, tpm: undefined }).join(" ")).not.toMatch(/netdev|tpm/);
 });
 
+test("qemuArguments() forwards what is published besides SSH, and gives more disks by name", () => {
+  const argv = qemuArguments({
+    ...config,
+    publish: [{ address: "0.0.0.0", host: 8080, guest: 80 }],
+    moreDisks: [{ path: "/a,b.img", name: "tools" }],
+  });
+  expect(valuesOf(argv, "-netdev")).toEqual(["user,id=net0,hostfwd=tcp:127.0.0.1:0-:22,hostfwd=tcp:0.0.0.0:8080-:80"]);
+  expect(valuesOf(argv, "-drive")[3]).toBe("if=none,id=disk1,format=raw,readonly=on,file=/a,,b.img");
+  expect(valuesOf(argv, "-device")).toContain("virtio-blk-pci,drive=disk1,serial=tools");
+});
+
 test("qemuArguments() of an aarch64 machine has no system management mode, and a TPM on its bus", () => {
   const firmware = {
     code: "/fw/AAVMF_CODE.fd",

@@ -30,8 +30,17 @@ export interface MachineConfig {
   readonly report?: string | undefined;
   /** Forwards a free port of the loopback address to the guest's SSH. */
   readonly network: boolean;
+  /** More ports that lead into the guest. */
+  readonly publish?: readonly PublishedPort[] | undefined;
   /** systemd credentials by name. */
   readonly credentials: ReadonlyMap<string, Uint8Array>;
+}
+
+/** A TCP port of ours that leads to one of the guest. */
+export interface PublishedPort {
+  readonly address: string;
+  readonly host: number;
+  readonly guest: number;
 }
 
 export interface ReadOnlyDisk {
@@ -107,10 +116,13 @@ function tpmOptions({ architecture, tpm }: MachineConfig): string[] {
   return [...backend, "-device", device];
 }
 
-function networkOptions({ network }: MachineConfig): string[] {
+function networkOptions({ network, publish = [] }: MachineConfig): string[] {
   if (!network) return [];
   const device = "virtio-net-pci,netdev=net0,romfile=";
-  return ["-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:0-:22", "-device", device];
+  const forwards = [{ address: "127.0.0.1", host: 0, guest: 22 }, ...publish].map(
+    ({ address, guest, host }) => `,hostfwd=tcp:${escapeOption(address)}:${host}-:${guest}`,
+  );
+  return ["-netdev", `user,id=net0${forwards.join("")}`, "-device", device];
 }
 
 /** The SMBIOS type 11 string in which systemd finds a credential. */

@@ -79,9 +79,13 @@ function connectOnce(path: string): Promise<Socket> {
   });
 }
 
-/** Asks which port of the loopback address leads to port 22 of the guest. */
-export async function forwardedPort(monitor: Monitor): Promise<number | undefined> {
+/**
+ * Asks which port of the loopback address QEMU chose for port 22 of the guest.
+ *
+ * @param published ports that were asked for by number, which may lead there, too
+ */
+export async function forwardedPort(monitor: Monitor, published: readonly number[] = []): Promise<number | undefined> {
   const answer = await monitor.execute("human-monitor-command", { "command-line": "info usernet" });
-  const found = /HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/.exec(String(answer))?.[1];
-  return found === undefined ? undefined : Number(found);
+  const lines = String(answer).matchAll(/HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/g);
+  return [...lines].map(([, port]) => Number(port)).find((port) => !published.includes(port));
 }
