@@ -52,3 +52,13 @@ export function listFlag(placeholder: string, brief: string) {
 export function switchFlag(brief: string) {
   return { kind: "boolean", brief, default: false } as const;
 }
+
+/** A flag with a whole number from 0; what is not one is told as a mistake on the command line. */
+export function numberFlag(placeholder: string, brief: string) {
+  return { kind: "parsed", parse: parseWhole, optional: true, brief, placeholder } as const;
+}
+
+function parseWhole(input: string): number {
+  if (!/^\d{1,9}$/.test(input)) throw new SyntaxError(`"${input}" is no whole number`);
+  return Number(input);
+}

@@ -10,9 +10,11 @@ export interface RpmSpec {
   readonly epoch?: number;
   /** Makes the header as long as that. */
   readonly description?: string;
+  /** Absolute paths of files, with nothing in them. */
+  readonly files?: readonly string[];
 }
 
-const specOf = ({ description = "None.", epoch, name, release = "1", version }: RpmSpec): string =>
+const specOf = ({ description = "None.", epoch, files = [], name, release = "1", version }: RpmSpec): string =>
   [
     `Name: ${name}`,
     `Version: ${version}`,
@@ -23,7 +25,9 @@ const specOf = ({ description = "None.", epoch, name, release = "1", version }: 
     "BuildArch: noarch",
     "%description",
     description,
+    ...(files.length === 0 ? [] : ["%install", ...files.map((path) => `install -D /dev/null %{buildroot}${path}`)]),
     "%files",
+    ...files,
     "",
   ].join("\n");
 

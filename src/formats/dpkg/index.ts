@@ -8,7 +8,8 @@
  *
  * Written after deb-control(5), dpkg's "status" file as dpkg 1.22 writes it, and the Debian Policy Manual 4.7, 5.6.12.
  * The files of `status.d` that distroless images have are the same with one package each and no `Status`. Fields other
- * than the ones below are skipped; nothing is written.
+ * than the ones below are skipped; nothing is written. `info/NAME.list` has the paths of a package, one a line.
  */
+export { parseDpkgFileList, parseDpkgMd5sums } from "./file-list.ts";
 export { type DpkgPackage, parseDpkgStatus } from "./status.ts";
 export { compareDpkgVersions } from "./version.ts";

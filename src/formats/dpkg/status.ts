@@ -7,6 +7,8 @@ export interface DpkgPackage {
   readonly architecture: string;
   /** Bytes, rounded to KiB by whoever built the package. */
   readonly installedSize?: number;
+  /** Name of the source package, where it is another than the package's. */
+  readonly source?: string;
 }
 
 /** Most packages in a file. Safety limit, not a format rule: all of Debian has some 70 000. */
@@ -51,9 +53,12 @@ export function parseDpkgStatus(bytes: Uint8Array, what = "dpkg status"): DpkgPa
   return packages;
 }
 
-const FIELDS = ["package", "status", "version", "architecture", "installed-size"] as const;
+const FIELDS = ["package", "status", "version", "architecture", "installed-size", "source"] as const;
 type Field = (typeof FIELDS)[number];
 type Fields = { [K in Field]?: string };
+
+/** `Source: gcc-14 (14.2.0-19)`: the version stands there when it is not the package's. */
+const VERSION_OF_SOURCE = /\s+\(.*$/;
 
 const isField = (name: string): name is Field => (FIELDS as readonly string[]).includes(name);
 
@@ -83,5 +88,6 @@ function toPackage(fields: Fields, what: string, line: number): DpkgPackage | un
     version: require("version"),
     architecture: fields.architecture ?? "",
     ...(size === undefined ? {} : { installedSize: Number(size) * 1024 }),
+    ...(fields.source ? { source: fields.source.replace(VERSION_OF_SOURCE, "") } : {}),
   };
 }

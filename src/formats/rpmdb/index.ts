@@ -9,8 +9,8 @@
  * Written after rpm 4.20: lib/backend/sqlite.c, lib/backend/ndb/rpmpkg.c, "RPM V4 package format"; and the SQLite file
  * format, version 3. Berkeley DB (`Packages`, rpm before 4.16) is named and not read, nor is a write-ahead log.
  */
-export { parseRpmHeader, type RpmPackage } from "./header.ts";
+export { parseRpmFileList, parseRpmHeader, type RpmFileList, type RpmPackage } from "./header.ts";
 export { readNdbBlobs } from "./ndb.ts";
-export { parseRpmdb } from "./read.ts";
+export { parseRpmdb, parseRpmFileLists } from "./read.ts";
 export { readSqliteTable, type SqliteValue } from "./sqlite.ts";
 export { compareRpmVersions, showRpmVersion } from "./version.ts";

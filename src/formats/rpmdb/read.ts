@@ -1,5 +1,5 @@
 import { FormatError, UnsupportedError } from "../../lib/errors.ts";
-import { parseRpmHeader, type RpmPackage } from "./header.ts";
+import { parseRpmFileList, parseRpmHeader, type RpmFileList, type RpmPackage } from "./header.ts";
 import { isNdb, readNdbBlobs } from "./ndb.ts";
 import { isSqlite, readSqliteTable } from "./sqlite.ts";
 
@@ -11,6 +11,15 @@ import { isSqlite, readSqliteTable } from "./sqlite.ts";
  */
 export function parseRpmdb(bytes: Uint8Array, what = "RPM database"): RpmPackage[] {
   return blobsOf(bytes, what).map((blob, index) => parseRpmHeader(blob, `${what}: package ${index}`));
+}
+
+/**
+ * Lists the files of every package of a database.
+ *
+ * @throws what `parseRpmdb` and `parseRpmFileList` throw
+ */
+export function parseRpmFileLists(bytes: Uint8Array, what = "RPM database"): RpmFileList[] {
+  return blobsOf(bytes, what).map((blob, index) => parseRpmFileList(blob, `${what}: package ${index}`));
 }
 
 function blobsOf(bytes: Uint8Array, what: string): Uint8Array[] {

@@ -1,0 +1,79 @@
+import type { Build } from "./build.ts";
+import type { PlacedEntry } from "./components.ts";
+import { estimateChanges, type Signatures } from "./history.ts";
+import type { LayerTar } from "./layer-tar.ts";
+import { expectedBytes, type HeldLayer, packComponents, type Weighed } from "./pack.ts";
+
+/** A layer that is to be written. */
+export interface PlannedLayer extends LayerTar {
+  /** By name; none for the last layer, which has the directories and what is in /boot. */
+  readonly components: readonly string[];
+  /** That anything in it changes in the next build; 1 for the last. */
+  readonly probability: number;
+}
+
+export interface Layout {
+  /** Lowest first: what hosts have, then the calmest. */
+  readonly layers: readonly PlannedLayer[];
+  readonly components: readonly Weighed[];
+  /** Bytes of the tars that an update is expected to bring, without the last layer; in one layer alone: `atMost`. */
+  readonly expected: { readonly update: number; readonly atMost: number; readonly atLeast: number };
+}
+
+export interface LayoutOptions {
+  /** At least 1, the last layer included. */
+  readonly maxLayers: number;
+  /** What earlier builds had, newest first. */
+  readonly earlier?: readonly Signatures[];
+  /** The layout to go on from: the layer of each component of the newest of them. */
+  readonly heldLayers?: ReadonlyMap<string, number>;
+}
+
+/** Plans the layers of a build: every entry of its tree stands in exactly one of them. */
+export function planLayout({ found, signatures }: Build, options: LayoutOptions): Layout {
+  const { earlier = [], heldLayers = new Map(), maxLayers } = options;
+  const { components, directories, last } = found;
+  const changes = estimateChanges(components, [signatures, ...earlier]);
+  const weighed = components.map(({ name, size }) => ({ name, size, probability: changes.get(name) ?? 0 }));
+  const names = components.map(({ name }) => name);
+  const expected = {
+    update: 0,
+    atMost: expectedBytes(weighed, [{ components: names }]),
+    atLeast: expectedBytes(
+      weighed,
+      names.map((name) => ({ components: [name] })),
+    ),
+  };
+  if (maxLayers <= 1 || components.length === 0) {
+    const entries = inOrder([...components.flatMap((component) => component.entries), ...last]);
+    const one = { entries, directories, components: names, probability: 1 };
+    return { layers: [one], components: weighed, expected: { ...expected, update: expected.atMost } };
+  }
+  const held = heldLayersOf(heldLayers, signatures, earlier[0] ?? new Map());
+  const packed = packComponents(weighed, { maxLayers: maxLayers - 1, held });
+  const entriesOf = new Map(components.map(({ entries, name }) => [name, entries]));
+  const layers = packed.map((layer) => ({
+    components: layer.components,
+    probability: layer.probability,
+    entries: inOrder(layer.components.flatMap((name) => entriesOf.get(name) ?? [])),
+    directories,
+  }));
+  return {
+    layers: [...layers, { components: [], probability: 1, entries: last, directories }],
+    components: weighed,
+    expected: { ...expected, update: expectedBytes(weighed, layers) },
+  };
+}
+
+const inOrder = (entries: readonly PlacedEntry[]): PlacedEntry[] => [...entries].sort((a, b) => a.order - b.order);
+
+function heldLayersOf(layers: ReadonlyMap<string, number>, now: Signatures, before: Signatures): HeldLayer[] {
+  const held = new Map<number, { components: string[]; changed: boolean }>();
+  for (const [name, index] of [...layers].sort(([, a], [, b]) => a - b)) {
+    const layer = held.get(index) ?? { components: [], changed: false };
+    held.set(index, layer);
+    if (now.get(name) !== before.get(name)) layer.changed = true;
+    if (now.has(name)) layer.components.push(name);
+  }
+  return [...held.values()];
+}
