@@ -11,6 +11,7 @@ import { imageRoutes } from "./commands/image.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keysRoutes } from "./commands/keys.ts";
 import { lintCommand } from "./commands/lint.ts";
+import { rechunkCommand } from "./commands/rechunk.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { signCommand } from "./commands/sign.ts";
 import { ukiRoutes } from "./commands/uki.ts";
@@ -36,6 +37,7 @@ const root = buildRouteMap<string, Context>({
     disk: diskRoutes,
     vm: vmRoutes,
     copy: copyCommand,
+    rechunk: rechunkCommand,
     completion: completionCommand,
   },
   docs: {
