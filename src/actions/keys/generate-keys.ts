@@ -2,15 +2,15 @@ import { mkdir, readdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { KEY_DATABASES, signVariable } from "../../formats/efivars/index.ts";
 import { certificateList, encodeSignatureLists } from "../../formats/esl/index.ts";
-import { buildCertificate, type Certificate, encodePem } from "../../formats/x509/index.ts";
+import { encodePem } from "../../formats/x509/index.ts";
 import { type Guid, showGuid } from "../../lib/bytes/guid.ts";
-import { toHex } from "../../lib/bytes/numbers.ts";
-import { InputOutputError, quote, UsageError } from "../../lib/errors.ts";
+import { InputOutputError, quote } from "../../lib/errors.ts";
 import { errnoOf, outputError } from "../../model/host-io/errors.ts";
 import { exists, storeFile, syncDirectory } from "../../model/host-io/files.ts";
 import { openTempDirBeside } from "../../model/host-io/temp.ts";
-import { PrivateKey, type RsaBits } from "../../model/signing/private-key.ts";
+import type { RsaBits } from "../../model/signing/private-key.ts";
 import { KEY_NAMES, type KeyName, OWNER_FILE, signerOf } from "./key-directory.ts";
+import { type KeyPair, makeKeyPair, requireKeyPairOptions } from "./key-pair.ts";
 import { type KeyDirectory, showKeys } from "./show-keys.ts";
 
 export interface GenerateKeysOptions {
@@ -32,14 +32,6 @@ export interface GenerateKeysOptions {
   readonly signal?: AbortSignal;
 }
 
-interface KeyPair {
-  readonly key: PrivateKey;
-  readonly certificate: Certificate;
-}
-
-const DEFAULT_YEARS = 20;
-const MAX_YEARS = 100;
-
 /**
  * Generates PK, KEK and db with everything that enrolling them needs, in the layout of `key-directory.ts`.
  *
@@ -50,8 +42,9 @@ const MAX_YEARS = 100;
  * @throws {UsageError} `keys.years` outside 1 to 100, `keys.name` for names that no certificate can carry
  */
 export async function generateKeys(options: GenerateKeysOptions): Promise<KeyDirectory> {
-  requireOptions(options);
-  const { directory, signal, randomBytes } = options;
+  const { directory, signal, randomBytes, organization, commonName = organization ?? "Secure Boot" } = options;
+  const nameOf = (name: KeyName): string => `${commonName} ${name}`;
+  for (const name of KEY_NAMES) requireKeyPairOptions({ ...options, commonName: nameOf(name) });
   const now = wholeSeconds(options.now);
   const owner = options.owner ?? randomGuid(randomBytes);
   await mkdir(dirname(directory), { recursive: true }).catch((error: unknown) => {
@@ -60,6 +53,7 @@ export async function generateKeys(options: GenerateKeysOptions): Promise<KeyDir
   await using temporary = await openTempDirBeside(directory);
   await requireFree(directory);
 
+  const makePair = (name: KeyName): Promise<KeyPair> => makeKeyPair({ ...options, commonName: nameOf(name), now });
   const pairs = { PK: await makePair("PK"), KEK: await makePair("KEK"), db: await makePair("db") };
   const write = (name: string, content: Uint8Array | string): Promise<void> =>
     storeFile(join(temporary.path, name), Buffer.from(content), signal === undefined ? {} : { signal });
@@ -77,35 +71,6 @@ export async function generateKeys(options: GenerateKeysOptions): Promise<KeyDir
   await write(OWNER_FILE, `${showGuid(owner)}\n`);
   await publish(temporary.path, directory);
   return await showKeys(directory);
-
-  async function makePair(name: KeyName): Promise<KeyPair> {
-    const key = await PrivateKey.generate(options.bits ?? 2048);
-    const { organization, commonName = organization ?? "Secure Boot", years = DEFAULT_YEARS } = options;
-    const request = {
-      subject: { commonName: `${commonName} ${name}`, ...(organization === undefined ? {} : { organization }) },
-      serial: randomSerial(randomBytes),
-      notBefore: now,
-      notAfter: addYears(now, years),
-      publicKey: key.publicKey,
-      use: "signature" as const,
-    };
-    return { key, certificate: await buildCertificate(request, (message) => key.sign(message)) };
-  }
-}
-
-function requireOptions({ years = DEFAULT_YEARS, commonName, organization }: GenerateKeysOptions): void {
-  if (!Number.isInteger(years) || years < 1 || years > MAX_YEARS) {
-    throw new UsageError("keys.years", `validity of ${years} years: expected a whole number from 1 to ${MAX_YEARS}`);
-  }
-  for (const name of [commonName, organization]) {
-    // X.520 allows 64 characters (ub-common-name, ub-organization-name); " KEK" is added to the common name.
-    if (name !== undefined && !/^[^\p{Cc}]{1,60}$/u.test(name)) {
-      throw new UsageError(
-        "keys.name",
-        `name ${quote(name)}: expected 1 to 60 characters, none of them control characters`,
-      );
-    }
-  }
 }
 
 async function requireFree(directory: string): Promise<void> {
@@ -133,12 +98,6 @@ function occupied(directory: string): InputOutputError {
   });
 }
 
-/** 16 random bytes, positive (RFC 5280 §4.1.2.2). */
-function randomSerial(randomBytes: (size: number) => Uint8Array): bigint {
-  const serial = BigInt(`0x${toHex(randomBytes(16))}`);
-  return (serial & ((1n << 127n) - 1n)) | (1n << 126n);
-}
-
 /** RFC 9562 version 4; in the stored form of a GUID the version is the high half of byte 7. */
 function randomGuid(randomBytes: (size: number) => Uint8Array): Guid {
   const guid = Uint8Array.from(randomBytes(16));
@@ -147,13 +106,7 @@ function randomGuid(randomBytes: (size: number) => Uint8Array): Guid {
   return guid;
 }
 
-function wholeSeconds(time: Date): Date {
+/** The precision of EFI_TIME and of certificates. */
+export function wholeSeconds(time: Date): Date {
   return new Date(Math.floor(time.getTime() / 1000) * 1000);
-}
-
-/** 29 February becomes 1 March in a year that has none. */
-function addYears(time: Date, years: number): Date {
-  const later = new Date(time);
-  later.setUTCFullYear(time.getUTCFullYear() + years);
-  return later;
 }

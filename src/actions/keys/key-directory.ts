@@ -8,6 +8,13 @@
  *     PK.esl   KEK.esl   db.esl    signature list with that certificate
  *     PK.auth  KEK.auth  db.auth   signed update for a machine in setup mode; PK and KEK signed by PK, db by KEK
  *
+ *     dbx.esl  dbx.auth            what was revoked, after `keys revoke`; dbx-append.… adds it to what a machine has
+ *     db-old.key  db-old.crt       the key before, while `keys rotate` has both in use; likewise PK-old, KEK-old
+ *     db-append.esl  …auth         adds the new certificate to what a machine has; likewise KEK-append
+ *     PK-update.auth               the new PK, signed by the one before, for machines that have that one
+ *     db-rotation.json             when it began and may end
+ *     history/                     every step that changed something, with the files before and after
+ *
  * | tool | takes |
  * | --- | --- |
  * | bcvk | the directory (`--secure-boot-keys DIR`): GUID.txt and the three .crt |
@@ -18,7 +25,9 @@
  * | efitools | .esl, .auth |
  * | firmware set-up menus | .cer, .esl or .auth, which one depends on the vendor |
  */
+import { join } from "node:path";
 import { KEY_DATABASES } from "../../formats/efivars/index.ts";
+import { exists, loadFile } from "../../model/host-io/files.ts";
 
 export const OWNER_FILE = "GUID.txt";
 
@@ -33,3 +42,9 @@ export function signerOf(name: KeyName): "PK" | "KEK" {
 
 /** Files of a key directory are small. Safety limit for what is read from one. */
 export const MAX_FILE_SIZE = 64 * 1024;
+
+/** The content of a file of a key directory, or nothing when it is not there. */
+export async function loadOptional(directory: string, file: string): Promise<Uint8Array | undefined> {
+  const path = join(directory, file);
+  return (await exists(path)) ? await loadFile(path, file, MAX_FILE_SIZE, "keys.file-too-large") : undefined;
+}

@@ -5,9 +5,9 @@ import { type Certificate, parseCertificate, showKey } from "../../formats/x509/
 import { parseGuid, showGuid } from "../../lib/bytes/guid.ts";
 import { equalBytes, toHex } from "../../lib/bytes/numbers.ts";
 import { NotFoundError, quote, SealwrightError, UsageError, VerificationError } from "../../lib/errors.ts";
-import { exists, loadFile } from "../../model/host-io/files.ts";
+import { exists } from "../../model/host-io/files.ts";
 import { openSigner } from "../../model/signing/index.ts";
-import { KEY_NAMES, type KeyName, MAX_FILE_SIZE, OWNER_FILE, signerOf } from "./key-directory.ts";
+import { KEY_NAMES, type KeyName, loadOptional, OWNER_FILE, signerOf } from "./key-directory.ts";
 
 export interface KeyDirectory {
   readonly directory: string;
@@ -31,6 +31,8 @@ export interface KeyReport {
   readonly privateKey: "present" | "encrypted" | "absent";
   /** The verified update in `.auth`; absent when there is none, or none that verifies. */
   readonly update: { readonly signedBy: KeyName; readonly time: string } | undefined;
+  /** The key before, while a rotation has both in use. */
+  readonly old?: { readonly subject: string; readonly fingerprint: string; readonly notAfter: string };
 }
 
 export interface KeyProblem {
@@ -74,8 +76,9 @@ export async function showKeys(directory: string): Promise<KeyDirectory> {
     await attempt(`${name}.cer`, () => checkCer(directory, name, certificate));
     if (owner !== undefined) await attempt(`${name}.esl`, () => checkEsl(directory, name, certificate, owner));
     const update = await attempt(`${name}.auth`, () => verifyUpdate(directory, name, certificates));
+    const old = await attempt(`${name}-old.crt`, () => loadOldCertificate(directory, name));
     const privateKey = await attempt(`${name}.key`, () => checkPrivateKey(directory, name, certificate));
-    keys.push(report(name, certificate, privateKey ?? "present", update));
+    keys.push({ ...report(name, certificate, privateKey ?? "present", update), ...(old && { old: reportOld(old) }) });
   }
   return { directory, owner: owner && showGuid(owner), keys, problems };
 }
@@ -98,7 +101,8 @@ function report(
   };
 }
 
-async function loadCertificates(directory: string): Promise<ReadonlyMap<KeyName, Certificate>> {
+/** The certificates in use. */
+export async function loadCertificates(directory: string): Promise<ReadonlyMap<KeyName, Certificate>> {
   const found = new Map<KeyName, Certificate>();
   for (const name of KEY_NAMES) {
     const bytes = await loadOptional(directory, `${name}.crt`);
@@ -107,25 +111,35 @@ async function loadCertificates(directory: string): Promise<ReadonlyMap<KeyName,
   return found;
 }
 
-async function loadOptional(directory: string, file: string): Promise<Uint8Array | undefined> {
-  const path = join(directory, file);
-  return (await exists(path)) ? await loadFile(path, file, MAX_FILE_SIZE, "keys.file-too-large") : undefined;
-}
-
 async function checkCer(directory: string, name: KeyName, certificate: Certificate): Promise<void> {
   const bytes = await loadOptional(directory, `${name}.cer`);
   if (bytes === undefined || equalBytes(bytes, certificate.der)) return;
   throw new VerificationError("keys.cer.other-certificate", `${name}.cer is not the certificate in ${name}.crt`);
 }
 
+/** One list a certificate: the one in use, and behind it the one before while both are. */
 async function checkEsl(directory: string, name: KeyName, certificate: Certificate, owner: Uint8Array): Promise<void> {
   const bytes = await loadOptional(directory, `${name}.esl`);
-  const expected = encodeSignatureLists([certificateList(owner, certificate.der)]);
+  // PK has one entry, whatever is in use.
+  const old = name === "PK" ? undefined : await loadOldCertificate(directory, name);
+  const certificates = [certificate, ...(old === undefined ? [] : [old])];
+  const expected = encodeSignatureLists(certificates.map(({ der }) => certificateList(owner, der)));
   if (bytes === undefined || equalBytes(bytes, expected)) return;
   throw new VerificationError(
     "keys.esl.other-content",
-    `${name}.esl is not one list with the certificate in ${name}.crt and the owner in ${OWNER_FILE}`,
+    `${name}.esl is not the certificate in ${name}.crt${old === undefined ? "" : ` and that in ${name}-old.crt`}, ` +
+      `each in a list with the owner in ${OWNER_FILE}`,
   );
+}
+
+/** The certificate before, while a rotation has both in use. */
+export async function loadOldCertificate(directory: string, name: KeyName): Promise<Certificate | undefined> {
+  const bytes = await loadOptional(directory, `${name}-old.crt`);
+  return bytes && parseCertificate(bytes, `${name}-old.crt`);
+}
+
+function reportOld({ fingerprint, notAfter, subject }: Certificate): NonNullable<KeyReport["old"]> {
+  return { subject, fingerprint: toHex(fingerprint), notAfter: notAfter.toISOString() };
 }
 
 /** Firmware enrols the update only when the key above signed it for the attributes that systemd-boot writes with. */
