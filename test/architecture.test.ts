@@ -6,10 +6,11 @@ import { expect, test } from "vitest";
 /**
  * The floors of ARCHITECTURE.md, lowest first. Imports look down; sideways only where `neighbours` says so.
  */
-const floors = ["lib", "formats", "model", "actions", "cli"] as const;
+const floors = ["lib", "formats", "model", "actions", "server", "web", "cli"] as const;
 
 /** Folders of one floor that may know each other. Every floor-lib and floor-cli folder is one room. */
 const neighbours: Readonly<Record<string, readonly string[]>> = {
+  "actions/attach": ["actions/seal"],
   "actions/seal-index": ["actions/seal"],
   "formats/composefs-artifact": ["formats/fsverity"],
   "formats/in-toto": ["formats/oci"],
@@ -26,7 +27,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Model folders all describe one thing, an OS image: any may look at any, but without cycles. */
-const freeFloors = ["lib", "model", "cli"];
+const freeFloors = ["lib", "model", "server", "web", "cli"];
 
 const root = fileURLToPath(new URL("../src", import.meta.url));
 
@@ -114,5 +115,16 @@ test("subprocesses, threads and native code live in their own rooms", () => {
       .filter((to) => rooms[to] !== undefined && !rooms[to].test(file))
       .map((to) => ({ file, to })),
   );
+  expect(wrong).toEqual([]);
+});
+
+test("the page knows the types of the API and nothing else", () => {
+  const files = sources().filter((file) => file.startsWith("web/"));
+  const wrong = files.flatMap((file) => {
+    const text = readFileSync(join(root, file), "utf8");
+    const foreign = [...text.matchAll(/^import (type )?[^;]*?"(\.\.\/[^"]+|[^."][^"]*)"/gm)];
+    return foreign.filter(([, type]) => type === undefined).map(([, , to]) => ({ file, to }));
+  });
+  expect(files).not.toEqual([]);
   expect(wrong).toEqual([]);
 });

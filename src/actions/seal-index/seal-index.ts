@@ -137,7 +137,7 @@ async function showSealed(
   { beforeShown }: SealOptions,
 ): Promise<WrittenEntry> {
   const { digest, mediaType, size } = await tools.writer.putBytes(manifest.manifestBytes, manifest.mediaType);
-  await beforeShown?.({ manifest, ...tools });
+  await beforeShown?.({ manifest, report, ...tools });
   return { entry: { ...entry, mediaType, digest, size }, sealed: { ...platformMember(entry), report } };
 }
 

@@ -16,4 +16,6 @@ export type LinkName = keyof typeof LINKS;
 export interface Verdict extends ChainVerdict<LinkName> {
   readonly image: string;
   readonly manifestDigest?: string;
+  /** The digests that hold, recomputed: lower-case hex by format. */
+  readonly digests?: Readonly<Record<string, string>>;
 }

@@ -63,14 +63,14 @@ export async function verifyImage(reference: string, options: VerifyOptions): Pr
   const db = await requireCertificates(options.certificates);
   const wanted = options.format === undefined ? undefined : parseComposefsFormat(options.format);
   const verdict = new VerdictBuilder(LINKS);
-  const finish = (): Verdict => ({ image: reference, ...manifest, ...verdict.finish() });
-  let manifest: Pick<Verdict, "manifestDigest"> = {};
+  const finish = (): Verdict => ({ image: reference, ...facts, ...verdict.finish() });
+  let facts: Pick<Verdict, "digests" | "manifestDigest"> = {};
   for (const certificate of db) checkValidity(verdict, certificate, options.now);
 
   const read = (algorithm: VerityAlgorithm) => readEverything(reference, algorithm, options);
   await using source = await verdict.check("blobs", () => read("sha512"), describeImage);
   if (source === undefined) return finish();
-  manifest = { manifestDigest: source.image.manifestDigest };
+  facts = { manifestDigest: source.image.manifestDigest };
 
   const found = await verdict.check("uki", () => findUki(source), describeUki);
   await verdict.check("boot-loader", () => verifyBootLoader(source, db), describeSigner);
@@ -82,11 +82,13 @@ export async function verifyImage(reference: string, options: VerifyOptions): Pr
   if (given === undefined) return finish();
   for (const problem of checkCommandLine(findText(found.uki, ".cmdline") ?? "")) verdict.warn("command-line", problem);
 
-  await verdict.check(
+  const digests = await verdict.check(
     "digest",
     () => requireDigests(source, given, wanted, read),
-    (digests) => `${digests.map(({ hex, name }) => `${name} ${hex}`).join(", ")}, recomputed from the layers`,
+    (matched) => `${matched.map(({ hex, name }) => `${name} ${hex}`).join(", ")}, recomputed from the layers`,
   );
+  if (digests !== undefined)
+    facts = { ...facts, digests: Object.fromEntries(digests.map(({ hex, name }) => [name, hex])) };
   return finish();
 }
 

@@ -11,6 +11,8 @@ interface Flags extends RegistryFlags {
   readonly format?: string;
   readonly allowMissingVerity: boolean;
   readonly platform?: string;
+  readonly attestationKey?: readonly string[];
+  readonly require?: string;
   readonly host: boolean;
   readonly html?: string;
   readonly json: boolean;
@@ -41,6 +43,11 @@ export const verifyCommand = buildCommand<Flags, [string?], Context>({
       format: textFlag("FORMAT", "Format of the digest on the command line (default: the one that matches)"),
       allowMissingVerity: switchFlag("Accept composefs=?DIGEST, which lets the kernel go on without fs-verity"),
       platform: platformFlag,
+      attestationKey: listFlag("FILE", "Public key or certificate that signs what is said about the image; repeatable"),
+      require: textFlag(
+        "LIST",
+        "What has to be said and signed: signature, provenance, sbom, composefs; comma-separated",
+      ),
       host: switchFlag("Verify the machine this runs on, from inside"),
       html: textFlag("FILE", "Also write the verdict as one HTML file"),
       ...registryFlags,
@@ -53,6 +60,7 @@ export const verifyCommand = buildCommand<Flags, [string?], Context>({
       "Reads every blob, checks both signatures against the certificates, the rules of the command line and the digest",
       "recomputed from the layers. Of a disk: every signature on the ESP, what the entries start, the EROFS image, and",
       "every object with its Merkle tree. Prints one line a link; the exit status is 0 only when every link holds.",
+      "Below the chain of an image stands what is said about it: signatures, SBOM, provenance. It counts with --require.",
       "",
       "With --host, the machine this runs on: Secure Boot and the firmware's keys, boot loader and UKI on the ESP, what",
       "the event log says was started, the command line, the kernel's measurement of the EROFS image, how the root is",
@@ -76,21 +84,32 @@ async function findDisk(reference: string): Promise<string | undefined> {
 }
 
 async function judgeImage(context: Context, flags: Flags, image: string): Promise<Shown> {
-  const [{ verifyImage }, { LINKS }] = await Promise.all([
+  const [{ verifyImage }, { LINKS }, { parseRequired, remarksOn }, { withRemarks }] = await Promise.all([
     import("../../actions/verify/verify-image.ts"),
     import("../../actions/verify/verdict.ts"),
+    import("../../actions/verify/remarks.ts"),
+    import("../show/remarks.ts"),
   ]);
+  parseRequired(flags.require);
+  const registries = await registriesOf(context, flags);
   const verdict = await verifyImage(image, {
     certificates: flags.cert ?? [],
     format: flags.format,
     allowMissingVerity: flags.allowMissingVerity,
     platform: flags.platform,
     now: new Date(),
-    registries: await registriesOf(context, flags),
+    registries,
     signal: context.signal,
     progress: context.progress,
   });
-  return await present(flags, verdict, image, LINKS);
+  const report = await remarksOn(verdict, {
+    certificates: flags.cert ?? [],
+    attestationKeys: flags.attestationKey ?? [],
+    required: flags.require,
+    registries,
+    signal: context.signal,
+  });
+  return withRemarks(await present(flags, verdict, image, LINKS), report);
 }
 
 async function judgeDisk(context: Context, flags: Flags, disk: string): Promise<Shown> {
@@ -127,8 +146,8 @@ async function judgeHost(context: Context, flags: Flags, reference: string | und
   return await present(flags, verdict, "this machine", HOST_LINKS);
 }
 
-function refuseImageOptions({ format, platform }: Flags, others: string): void {
-  for (const [name, value] of Object.entries({ format, platform })) {
+function refuseImageOptions({ attestationKey, format, platform, require }: Flags, others: string): void {
+  for (const [name, value] of Object.entries({ format, platform, "attestation-key": attestationKey, require })) {
     if (value !== undefined) throw new UsageError("verify.image-option", `--${name} is for images, not for ${others}`);
   }
 }

@@ -2,10 +2,12 @@ import type { SealIndexReport } from "../../actions/seal-index/report.ts";
 import type { Shown } from "../perform.ts";
 import { printable } from "./printable.ts";
 
+/** A digest where the index does not say for what an entry is. */
+const name = (platform: string | undefined, digest: string): string => platform ?? digest;
+
 /** The new index, then a line or two for each platform. */
 export function showSealIndex(report: SealIndexReport): Shown {
   const { destination, kept, manifestDigest, sealed } = report;
-  const name = (platform: string | undefined, digest: string): string => platform ?? digest;
   const width = Math.max(
     ...sealed.map(({ platform, report: { sourceManifest } }) => name(platform, sourceManifest).length),
     ...kept.map(({ digest, platform }) => name(platform, digest).length),
