@@ -115,8 +115,8 @@ async function readFile(source: ImageTree, { content }: OsFile): Promise<Uint8Ar
   return bytes as Uint8Array;
 }
 
-/** The systemd version in the `.sdmagic` of its boot loader: `#### LoaderInfo: systemd-boot 257.13-1 ####`. */
-function readLoaderVersion(bytes: Uint8Array): number | undefined {
+/** The version of systemd in the `.sdmagic` of its boot loader: `#### LoaderInfo: systemd-boot 257.13-1 ####`. */
+export function readLoaderVersion(bytes: Uint8Array): number | undefined {
   const pe = parsePe(bytes);
   const magic = pe.sections.find(({ name }) => name === ".sdmagic");
   if (magic === undefined) return undefined;

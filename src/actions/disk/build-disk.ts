@@ -80,7 +80,7 @@ async function planImage(
     keys,
     contentOf,
   };
-  const entry = makeEntry(espInput, "primary");
+  const entry = makeEntry({ ...espInput, loaderVersion: parts.loaderVersion }, "primary");
   const espFiles = listEspFiles(espInput, entry);
   const { manifestDigest } = image;
   const updates = updateReference(reference, options);

@@ -23,6 +23,8 @@ export interface EspInput {
 export interface EspFile {
   readonly size: number;
   readonly content: DiskContent;
+  /** Seconds since 1970; the time of the volume when absent. */
+  readonly modified?: number;
 }
 
 export interface Entry {
@@ -33,37 +35,52 @@ export interface Entry {
 
 /** Every file of the ESP by its path. */
 export function listEspFiles(input: EspInput, entry: Entry): Map<string, EspFile> {
-  const { addonFiles, contentOf, id, keys, parts } = input;
+  const { contentOf, keys, parts } = input;
   const { architecture } = parts;
-  const files = new Map<string, EspFile>();
-  const add = (path: string, file: EspFile): void => {
-    if (files.has(path)) {
+  const files = new EspFiles();
+  for (const path of [ESP.fallbackLoader(architecture), ESP.loader(architecture)]) {
+    files.add(path, contentOf(parts.loader.content));
+  }
+  addBootFiles(files, input);
+  files.add(ESP.loaderConfig, bytes("timeout 5\n"));
+  files.add(ESP.entriesStandard, bytes("type1\n"));
+  files.add(entry.path, bytes(entry.text));
+  for (const [path, content] of parts.keys) files.add(`${ESP.keys}/${path}`, contentOf(content));
+  for (const [path, content] of keys) files.add(`${ESP.keys}/${path}`, bytes(content));
+  return files.byPath;
+}
+
+/** Files by path; each name once. */
+export class EspFiles {
+  readonly byPath = new Map<string, EspFile>();
+
+  /** @throws {PolicyError} `disk.esp-name-twice` */
+  add(path: string, file: EspFile): void {
+    if (this.byPath.has(path)) {
       throw new PolicyError("disk.esp-name-twice", `ESP: two files want the name ${path}`, {
         hint: "rename one of the addons or key directories",
       });
     }
-    files.set(path, file);
-  };
-  for (const path of [ESP.fallbackLoader(architecture), ESP.loader(architecture)]) {
-    add(path, contentOf(parts.loader.content));
+    this.byPath.set(path, file);
   }
-  if (parts.type === "uki") {
-    add(ESP.uki(id), contentOf(parts.uki.content));
-    for (const [name, content] of parts.addons) add(ESP.addon(id, name), contentOf(content));
-    for (const [name, content] of addonFiles) add(ESP.addon(id, name), bytes(content));
-  } else {
-    add(`${ESP.kernelDirectory(id)}/vmlinuz`, contentOf(parts.vmlinuz.content));
-    add(`${ESP.kernelDirectory(id)}/initrd`, contentOf(parts.initramfs.content));
-  }
-  add(ESP.loaderConfig, bytes("timeout 5\n"));
-  add(ESP.entriesStandard, bytes("type1\n"));
-  add(entry.path, bytes(entry.text));
-  for (const [path, content] of parts.keys) add(`${ESP.keys}/${path}`, contentOf(content));
-  for (const [path, content] of keys) add(`${ESP.keys}/${path}`, bytes(content));
-  return files;
 }
 
-function bytes(text: string | Uint8Array): EspFile {
+/** What an entry of the deployment starts: UKI and addons, or kernel and initramfs. */
+export function addBootFiles(
+  files: Pick<EspFiles, "add">,
+  { addonFiles, contentOf, id, parts }: Pick<EspInput, "addonFiles" | "contentOf" | "id" | "parts">,
+): void {
+  if (parts.type === "uki") {
+    files.add(ESP.uki(id), contentOf(parts.uki.content));
+    for (const [name, content] of parts.addons) files.add(ESP.addon(id, name), contentOf(content));
+    for (const [name, content] of addonFiles) files.add(ESP.addon(id, name), bytes(content));
+  } else {
+    files.add(`${ESP.kernelDirectory(id)}/vmlinuz`, contentOf(parts.vmlinuz.content));
+    files.add(`${ESP.kernelDirectory(id)}/initrd`, contentOf(parts.initramfs.content));
+  }
+}
+
+export function bytes(text: string | Uint8Array): EspFile {
   const content = Buffer.from(text);
   return { size: content.length, content };
 }
@@ -81,8 +98,12 @@ export function makeEntry(
     allowMissingVerity,
     id,
     kernelArguments,
+    loaderVersion,
     parts,
-  }: Pick<EspInput, "parts" | "id" | "kernelArguments" | "allowMissingVerity">,
+  }: Pick<EspInput, "parts" | "id" | "kernelArguments" | "allowMissingVerity"> & {
+    /** Of the systemd-boot that reads it. */
+    readonly loaderVersion: number | undefined;
+  },
   role: EntryRole,
 ): Entry {
   const { id: osId, name, values, versionId } = parts.osRelease;
@@ -90,7 +111,7 @@ export function makeEntry(
   const head = { title: name, version };
   const keys: Readonly<Record<string, string>> =
     parts.type === "uki"
-      ? { ...head, [(parts.loaderVersion ?? 0) >= UKI_KEY_SINCE ? "uki" : "efi"]: `/${ESP.uki(id)}` }
+      ? { ...head, [(loaderVersion ?? 0) >= UKI_KEY_SINCE ? "uki" : "efi"]: `/${ESP.uki(id)}` }
       : {
           ...head,
           linux: `/${ESP.kernelDirectory(id)}/vmlinuz`,

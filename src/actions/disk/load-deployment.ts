@@ -43,7 +43,7 @@ export interface Deployment {
   readonly repository: RepositoryBuilder;
   /** Seconds since 1970: SOURCE_DATE_EPOCH, or when the image was made. */
   readonly time: number;
-  contentOf(content: Content): PlacedContent;
+  readonly contentOf: (content: Content) => PlacedContent;
 }
 
 /**

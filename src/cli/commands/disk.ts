@@ -151,7 +151,78 @@ const inspectDiskCommand = buildCommand<{ readonly json: boolean }, [string], Co
   },
 });
 
-export const diskRoutes = buildRouteMap<"build" | "inspect", Context>({
-  routes: { build: buildDiskCommand, inspect: inspectDiskCommand },
+interface UpdateFlags extends RegistryFlags {
+  readonly output?: string;
+  readonly overwrite: boolean;
+  readonly size?: number;
+  readonly targetImgref?: string;
+  readonly karg?: readonly string[];
+  readonly allowMissingVerity: boolean;
+  readonly ukiAddon?: readonly string[];
+  readonly platform?: string;
+  readonly noCache: boolean;
+  readonly json: boolean;
+}
+
+const updateDiskCommand = buildCommand<UpdateFlags, [string, string], Context>({
+  async func(flags, disk, image) {
+    await perform(this, flags.json, async () => {
+      const [{ updateDisk }, { showDiskUpdate }] = await Promise.all([
+        import("../../actions/disk/update-disk.ts"),
+        import("../show/disk-update.ts"),
+      ]);
+      const report = await updateDisk(disk, image, {
+        output: flags.output,
+        overwrite: flags.overwrite,
+        size: flags.size,
+        targetReference: flags.targetImgref,
+        kernelArguments: flags.karg ?? [],
+        allowMissingVerity: flags.allowMissingVerity,
+        ukiAddons: flags.ukiAddon ?? [],
+        platform: flags.platform,
+        registries: await registriesOf(this, flags),
+        cacheDirectory: flags.noCache ? undefined : cacheDirectory(this.env),
+        buildTime: sourceDateEpoch(this.env),
+        signal: this.signal,
+        progress: this.progress,
+      });
+      return showDiskUpdate(report);
+    });
+  },
+  parameters: {
+    positional: { kind: "tuple", parameters: [...diskArgument.parameters, ...imageArgument.parameters] },
+    flags: {
+      output: textFlag("FILE", "Where the updated disk goes (default: in place of DISK, once it is whole)"),
+      overwrite: switchFlag("Replace FILE when it exists"),
+      size: sizeFlag("Let the disk grow to this size, and the root partition with it"),
+      targetImgref: textFlag("REF", "Where the host looks for updates (default: where it did so far)"),
+      karg: listFlag("ARG", "Kernel argument to add, for unsealed images only; repeatable"),
+      allowMissingVerity: switchFlag("Write composefs=?DIGEST, for unsealed images only"),
+      ukiAddon: listFlag("NAME|FILE", "UKI addon of the image, or a file that ends in .addon.efi; repeatable"),
+      platform: platformFlag,
+      noCache: noCacheFlag,
+      ...registryFlags,
+      json: jsonFlag,
+    },
+    aliases: { o: "output" },
+  },
+  docs: {
+    brief: "Put a new image onto a disk, next to the deployment that is there",
+    fullDescription: [
+      "Does to a raw or qcow2 disk that no machine uses what bootc upgrade does on the machine: the new deployment boots",
+      "first, the one before it stays for a rollback, and objects that both need are stored once. What the host has",
+      "changed in /etc is carried over; /var and the boot loader stay as they are.",
+      "",
+      "The disk is written anew and takes its name when it is whole: an update that fails or is interrupted changes nothing.",
+      "",
+      "EXAMPLES",
+      "  sealwright disk update golden.raw docker://registry.example/os:2",
+      "  sealwright disk update golden.qcow2 oci:./sealed -o next.qcow2 --size 40G",
+    ].join("\n"),
+  },
+});
+
+export const diskRoutes = buildRouteMap<"build" | "inspect" | "update", Context>({
+  routes: { build: buildDiskCommand, inspect: inspectDiskCommand, update: updateDiskCommand },
   docs: { brief: "Bootable disks" },
 });

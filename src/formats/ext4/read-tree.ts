@@ -17,6 +17,8 @@ export interface MutableExt4Directory<C> extends Ext4Directory<C> {
 
 /** Safety limit, not a format rule: names take some 100 bytes of memory each. */
 const NAMES_MAX = 8_000_000;
+/** Safety limit, not a format rule: paths grow with the square of it. */
+const DEPTH_MAX = 1000;
 
 /**
  * Reads a whole file system as the tree that `planExt4` takes: names, links, metadata, holes; contents are only named.
@@ -25,7 +27,7 @@ const NAMES_MAX = 8_000_000;
  * files, files without a name. `lost+found` is left out when it is empty.
  *
  * @param contentOf names the bytes of a file from `offset` on: 0, or where the metadata of fs-verity starts
- * @throws {FormatError} `ext4.*`, with the path; `ext4.tree.directory-twice`, `ext4.tree.too-many-names`
+ * @throws {FormatError} `ext4.*`, with the path; `ext4.tree.*`
  * @throws {UnsupportedError} `ext4.*`
  */
 export function readExt4Tree<C>(
@@ -54,8 +56,12 @@ class TreeReader<C> {
   read(): MutableExt4Directory<C> {
     const rootInode = readInode(this.#volume, INO.ROOT);
     const root = this.#directory(rootInode);
-    const open = [{ inode: rootInode, node: root, path: "" }];
-    for (const { inode, node, path } of open) {
+    const open = [{ inode: rootInode, node: root, path: "", depth: 0 }];
+    for (const { depth, inode, node, path } of open) {
+      if (depth > DEPTH_MAX) {
+        const expected = `at most ${DEPTH_MAX} directories`;
+        throw new FormatError("ext4.tree.too-deep", { what: "ext4 tree: depth", expected, found: "more" });
+      }
       for (const { ino, name } of inFile(path || "/", () => readDirectory(this.#volume, inode))) {
         if (++this.#names > NAMES_MAX) {
           const expected = `at most ${NAMES_MAX} names`;
@@ -64,7 +70,7 @@ class TreeReader<C> {
         const below = `${path}/${showByteString(name)}`;
         const child = inFile(below, () => this.#node(ino));
         node.entries.set(name, child.node);
-        if (child.node.kind === "directory") open.push({ ...child, node: child.node, path: below });
+        if (child.node.kind === "directory") open.push({ ...child, node: child.node, path: below, depth: depth + 1 });
       }
     }
     const lostAndFound = root.entries.get("lost+found" as ByteString);

@@ -11,6 +11,8 @@ export interface Partition {
   readonly attributes: bigint;
   /** At most 36 UTF-16 code units. */
   readonly name: string;
+  /** Index in the entry array; that in the list when absent. */
+  readonly slot?: number;
 }
 
 export interface PartitionTable {

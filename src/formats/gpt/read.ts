@@ -143,6 +143,7 @@ function parseEntries(entries: Uint8Array, entrySize: number): Partition[] {
       lastLba: getField(view, ENTRY.lastLba),
       attributes: view.getBigUint64(ENTRY_ATTRIBUTES, true),
       name: parseName(entry.subarray(ENTRY_NAME, ENTRY_NAME + NAME_MAX * 2)),
+      ...(at / entrySize === partitions.length ? {} : { slot: at / entrySize }),
     });
   }
   return partitions;

@@ -55,18 +55,14 @@ export function usableLbas(diskSize: number): { readonly first: number; readonly
  */
 export function encodeGpt(diskSize: number, table: PartitionTable): [primary: BytesPiece, backup: BytesPiece] {
   const usable = usableLbas(diskSize);
-  if (table.partitions.length > ENTRY_COUNT) {
-    throw new FormatError("gpt.too-many-partitions", {
-      what: "GPT partition entries",
-      expected: `at most ${ENTRY_COUNT}`,
-      found: String(table.partitions.length),
-    });
-  }
+  if (table.partitions.length > ENTRY_COUNT) throw tooMany(String(table.partitions.length));
   requireSoundPartitions(table.partitions, usable);
 
   const entries = new Uint8Array(ENTRY_COUNT * ENTRY_SIZE);
   for (const [index, partition] of table.partitions.entries()) {
-    entries.set(encodeEntry(partition), index * ENTRY_SIZE);
+    const { slot = index } = partition;
+    if (slot >= ENTRY_COUNT) throw tooMany(`slot ${slot}`);
+    entries.set(encodeEntry(partition), slot * ENTRY_SIZE);
   }
   const lastLba = diskSize / SECTOR_SIZE - 1;
   const header = (myLba: number, alternateLba: number, partitionEntryLba: number): Uint8Array =>
@@ -83,6 +79,13 @@ export function encodeGpt(diskSize: number, table: PartitionTable): [primary: By
     },
   ];
 }
+
+const tooMany = (found: string): FormatError =>
+  new FormatError("gpt.too-many-partitions", {
+    what: "GPT partition entries",
+    expected: `at most ${ENTRY_COUNT}`,
+    found,
+  });
 
 function encodeProtectiveMbr(lastLba: number): Uint8Array {
   const sector = new Uint8Array(SECTOR_SIZE);
