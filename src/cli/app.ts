@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
+import { attachCommand } from "./commands/attach.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { copyCommand } from "./commands/copy.ts";
 import { diffCommand } from "./commands/diff.ts";
@@ -12,6 +12,8 @@ import { inspectCommand } from "./commands/inspect.ts";
 import { keysRoutes } from "./commands/keys.ts";
 import { lintCommand } from "./commands/lint.ts";
 import { rechunkCommand } from "./commands/rechunk.ts";
+import { referrersCommand } from "./commands/referrers.ts";
+import { sbomCommand } from "./commands/sbom.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { signCommand } from "./commands/sign.ts";
 import { ukiRoutes } from "./commands/uki.ts";
@@ -19,6 +21,7 @@ import { verifyCommand } from "./commands/verify.ts";
 import { vmRoutes } from "./commands/vm.ts";
 import type { Context } from "./context.ts";
 import { exitCodeOf, failureText } from "./failure.ts";
+import { version } from "./version.ts";
 
 const root = buildRouteMap<string, Context>({
   routes: {
@@ -37,6 +40,9 @@ const root = buildRouteMap<string, Context>({
     disk: diskRoutes,
     vm: vmRoutes,
     copy: copyCommand,
+    attach: attachCommand,
+    referrers: referrersCommand,
+    sbom: sbomCommand,
     rechunk: rechunkCommand,
     completion: completionCommand,
   },
@@ -53,10 +59,6 @@ const root = buildRouteMap<string, Context>({
     ].join("\n"),
   },
 });
-
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
 
 export const app = buildApplication<Context>(root, {
   name: "sealwright",
