@@ -12,12 +12,17 @@ import { der } from "../der/index.ts";
 import {
   buildCertificate,
   type Certificate,
+  encodeEcdsaSignature,
+  encodeEcPublicKey,
   encodePem,
+  encodeRsaPublicKey,
   isIssuedBy,
   isSelfSigned,
+  isSignedWith,
   KEY_USAGE,
   parseCertificate,
   parsePem,
+  parsePublicKey,
   showKey,
 } from "./index.ts";
 
@@ -233,5 +238,34 @@ describe("parseCertificate() refuses", () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe("pieces become DER", () => {
+  const jwk = (name: string) => createPublicKey(createPrivateKey(file(`${name}.key`))).export({ format: "jwk" });
+  const bytes = (text = ""): Buffer => Buffer.from(text, "base64url");
+
+  test.each(["test-db", "test-db-rsa4096"])("encodeRsaPublicKey() of %s", (name) => {
+    const { e, n } = jwk(name);
+    expect(Buffer.compare(encodeRsaPublicKey(bytes(n), bytes(e)), spki(name))).toBe(0);
+    const padded = Buffer.concat([Uint8Array.of(0), bytes(n)]);
+    expect(Buffer.compare(encodeRsaPublicKey(padded, bytes(e)), spki(name))).toBe(0);
+  });
+
+  test("encodeEcPublicKey()", () => {
+    const { x, y } = jwk("test-db-p256");
+    const point = Buffer.concat([Uint8Array.of(4), bytes(x), bytes(y)]);
+    expect(Buffer.compare(encodeEcPublicKey(der.oid("1.2.840.10045.3.1.7"), point), spki("test-db-p256"))).toBe(0);
+  });
+
+  test("encodeEcdsaSignature() verifies like the one in pieces", () => {
+    const message = Buffer.from("message");
+    const key = createPrivateKey(file("test-db-p256.key"));
+    for (let time = 0; time < 20; time++) {
+      const raw = sign("sha256", message, { key, dsaEncoding: "ieee-p1363" });
+      const encoded = encodeEcdsaSignature(raw);
+      expect(isSignedWith(parsePublicKey(spki("test-db-p256")), "sha256", message, encoded)).toBe(true);
+    }
+    expect(codeOf(() => encodeEcdsaSignature(new Uint8Array(3)))).toBe("x509.ecdsa-signature");
   });
 });
