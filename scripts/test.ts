@@ -27,6 +27,7 @@ interface VitestReport {
 
 const CHECKS: readonly (readonly [string, ...string[]])[] = [
   ["tsc", "-p", "."],
+  ["tsc", "-p", "src/web"],
   ["oxlint", "--type-aware", "--deny-warnings"],
   ["biome", "check"],
 ];

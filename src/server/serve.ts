@@ -1,0 +1,53 @@
+import { once } from "node:events";
+import type { SigningDesk } from "../actions/signer-service/desk.ts";
+import { createLog } from "../actions/signer-service/log.ts";
+import { SigningWorker } from "../actions/signer-service/worker.ts";
+import { openSigningQueue } from "../model/signing-queue/index.ts";
+import { createApp } from "./app.ts";
+import { type ListenOptions, listen } from "./listen.ts";
+import { loadPageFiles } from "./page-files.ts";
+import { Watcher } from "./watcher.ts";
+
+export interface ServeOptions extends ListenOptions {
+  /** Path of an SQLite file, or `postgres://…`. */
+  readonly queue: string;
+  readonly openDesk: () => Promise<SigningDesk>;
+  readonly lifetimeMs: number;
+  /** Unlike that of every other server on the same queue. */
+  readonly owner: string;
+  readonly leaseMs?: number;
+  readonly now: () => Date;
+  /** Takes one line of the log. */
+  readonly write: (line: string) => void;
+  readonly verbose?: boolean;
+  /** Stops the service: requests end, the job at hand is given back. */
+  readonly signal: AbortSignal;
+  readonly onListening?: (url: string) => void;
+}
+
+/** Runs the signing service until the signal. */
+export async function serveSigning(options: ServeOptions): Promise<void> {
+  const { lifetimeMs, now, owner, signal } = options;
+  const log = createLog(options.write, { now, verbose: options.verbose ?? false });
+  await using queue = await openSigningQueue(options.queue);
+  await using desk = await options.openDesk();
+  const page = await loadPageFiles();
+  const watcher = new Watcher(queue, log);
+  const { leaseMs } = options;
+  const worker = new SigningWorker({ queue, desk, owner, now, log, ...(leaseMs === undefined ? {} : { leaseMs }) });
+  const changed = (): void => {
+    worker.nudge();
+    watcher.nudge();
+  };
+  const tls = options.tls !== undefined;
+  const app = createApp({ queue, desk, watcher, log, now, changed, lifetimeMs, tls, page }, signal);
+  const server = await listen((request, env) => app.fetch(request, env), options);
+  log.info("listening", { url: server.url, queue: queue.dialect });
+  options.onListening?.(server.url);
+  await Promise.all([worker.run(signal), watcher.run(signal), untilAborted(signal).then(() => server.close())]);
+  log.info("stopped");
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}
