@@ -20,21 +20,32 @@ cd /run/sealed-image
 chown -R 0:0 .
 chmod -R u=rwX,go=rX .
 cp -r image/files/. /
-cp -r initramfs-tools/. /usr/share/initramfs-tools/
+cp -r composefs /usr/lib/
+[ ! -d /usr/share/initramfs-tools ] || cp -r initramfs-tools/. /usr/share/initramfs-tools/
+[ ! -d /usr/lib/dracut/modules.d ] || cp -r dracut/. /usr/lib/dracut/modules.d/
 chown 0:0 /var/cache/apt/archives
 chmod 0755 /var/cache/apt/archives
 
 # --- Kernel -----------------------------------------------------------------------------------------------------
 cd /usr/lib/modules
 set -- *
-[ $# -eq 1 ] && [ -e "/boot/vmlinuz-$1" ] || fail "expected one kernel, found: $*"
+[ $# -eq 1 ] || fail "expected one kernel, found: $*"
 kver=$1
+[ -e "/boot/vmlinuz-$kver" ] || fail "there is no /boot/vmlinuz-$kver"
 initramfs=/usr/lib/modules/$kver/initramfs.img
-mkinitramfs -o "$initramfs" "$kver"
+# initramfs-tools is what the image has by default; who installs dracut wants dracut.
+if command -v dracut >/dev/null; then
+	DRACUT_NO_XATTR=1 dracut --force --reproducible --no-hostonly --add composefs-root --kver "$kver" "$initramfs"
+	lsinitrd "$initramfs" | awk '{ print $9 }' >/run/initramfs.list
+	set -- usr/lib/systemd/system/composefs-root.service
+else
+	mkinitramfs -o "$initramfs" "$kver"
+	lsinitramfs "$initramfs" >/run/initramfs.list
+	set -- scripts/composefs
+fi
 chmod 0644 "$initramfs"
-lsinitramfs "$initramfs" >/run/initramfs.list
-for needed in scripts/composefs conf/composefs usr/bin/fsverity "usr/lib/modules/$kver/kernel/fs/erofs/erofs.ko.*" \
-	"usr/lib/modules/$kver/kernel/fs/overlayfs/overlay.ko.*"; do
+for needed in "$@" usr/lib/composefs/root.sh usr/lib/composefs/policy usr/bin/fsverity \
+	"usr/lib/modules/$kver/kernel/fs/erofs/erofs.ko.*" "usr/lib/modules/$kver/kernel/fs/overlayfs/overlay.ko.*"; do
 	grep -qx "$needed" /run/initramfs.list || fail "the initial RAM file system has no $needed"
 done
 mv "/boot/vmlinuz-$kver" "$kver/vmlinuz"
@@ -60,8 +71,9 @@ rm -rf /usr/lib/sysimage/dpkg/updates/* /usr/lib/sysimage/dpkg/tmp.ci
 # --- Top level --------------------------------------------------------------------------------------------------
 for link in home:var/home root:var/roothome srv:var/srv opt:var/opt mnt:var/mnt usr/local:../var/usrlocal \
 	ostree:sysroot/ostree; do
-	rm -rf "/${link%%:*}"
-	ln -s "${link#*:}" "/${link%%:*}"
+	name=${link%%:*}
+	rm -rf "/${name:?}"
+	ln -s "${link#*:}" "/$name"
 done
 mkdir -p /sysroot
 [ ! -f /etc/default/useradd ] || sed -i 's|^#* *HOME=.*|HOME=/var/home|' /etc/default/useradd

@@ -69,7 +69,7 @@ export interface MmdebstrapOptions {
  */
 export function mmdebstrapArguments(recipe: DebianRecipe, options: MmdebstrapOptions = {}): readonly string[] {
   const { packageCache } = options;
-  const ours = ["image", "initramfs-tools"].map((name) => quoteForHook(`${HOST_FILES}/${name}`));
+  const ours = ["composefs", "dracut", "image", "initramfs-tools"].map((name) => quoteForHook(`${HOST_FILES}/${name}`));
   return [
     "--variant=minbase",
     "--format=tar",
