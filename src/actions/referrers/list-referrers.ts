@@ -1,23 +1,16 @@
 /** What is said about an image beside it: signatures, attestations, SBOMs. */
-import { computeFsverityDigest } from "../../formats/fsverity/index.ts";
 import {
   type Descriptor,
-  isConfigMediaType,
   isIndexMediaType,
-  isManifestMediaType,
-  MAX_CONFIG_SIZE,
   parseImageIndex,
-  parseManifest,
   parsePlatform,
   showPlatform,
 } from "../../formats/oci/index.ts";
-import { toHex } from "../../lib/bytes/numbers.ts";
-import { loadBlob } from "../../model/image/blob.ts";
 import { hostPlatform } from "../../model/image/host-platform.ts";
 import { openImageSource } from "../../model/image/open-image.ts";
 import { chooseCandidate, type ImageSource, loadManifest, resolveIndexes } from "../../model/image/source.ts";
 import {
-  type ComposefsFacts,
+  documentFacts,
   findReferrers,
   judgeReferrers,
   loadVerificationKeys,
@@ -83,19 +76,4 @@ async function describeSubject(
   const composefs = await documentFacts(source, descriptor);
   const remarks = await judgeReferrers(await findReferrers(source, subject), { subject, keys, composefs });
   return { manifestDigest: subject, mediaType, ...(platform && { platform: showPlatform(platform) }), remarks };
-}
-
-/** What can be compared without reading a layer: the digests of manifest and config. */
-async function documentFacts(source: ImageSource, descriptor: Descriptor): Promise<ComposefsFacts> {
-  if (!isManifestMediaType(descriptor.mediaType)) return () => undefined;
-  const what = `${source.name}: image config`;
-  const manifestBytes = await loadManifest(source, descriptor);
-  const { config } = parseManifest(manifestBytes, `${source.name}: manifest`);
-  const configBytes = isConfigMediaType(config.mediaType)
-    ? await loadBlob(await source.blob(config, what), what, MAX_CONFIG_SIZE, "oci.config.malformed")
-    : undefined;
-  return (role, algorithm) => {
-    if (role === "manifest") return toHex(computeFsverityDigest(manifestBytes, algorithm));
-    return role === "config" && configBytes ? toHex(computeFsverityDigest(configBytes, algorithm)) : undefined;
-  };
 }

@@ -1,9 +1,12 @@
 /** What is said about an image beside it, once the image itself was verified. */
-import { isBlobDigest } from "../../formats/oci/index.ts";
+import { type BlobDigest, isBlobDigest, parsePlatform } from "../../formats/oci/index.ts";
 import { PolicyError, quote, SealwrightError, UsageError } from "../../lib/errors.ts";
+import { hostPlatform } from "../../model/image/host-platform.ts";
 import { openImageSource } from "../../model/image/open-image.ts";
+import { chooseCandidate, type ImageSource, resolveIndexes } from "../../model/image/source.ts";
 import {
   type ComposefsFacts,
+  documentFacts,
   findReferrers,
   judgeReferrers,
   keysOf,
@@ -22,6 +25,8 @@ export interface RemarksOptions {
   readonly attestationKeys?: readonly string[];
   /** Kinds of remarks that must be there, signed by one of these keys, with commas between them. */
   readonly required?: string | undefined;
+  /** Of the image that was verified. */
+  readonly platform?: string | undefined;
   /** Needed for images in registries. */
   readonly registries?: Registries | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -52,11 +57,11 @@ export async function remarksOn(
   const required = parseRequired(options.required);
   if (!isBlobDigest(manifestDigest)) return { remarks: [], ...refuseMissing(required, []) };
   const keys = [...keysOf(await requireCertificates(certificates)), ...(await loadVerificationKeys(attestationKeys))];
-  // The manifest and the config of a verified image are what they are; only the tree has digests to compare.
-  const composefs: ComposefsFacts = (role, algorithm) =>
-    role === "merged.bootable" ? digests[`v1-${algorithm}`] : undefined;
   try {
     await using source = await openImageSource(image, { registries, ...(signal && { signal }) });
+    const documents = await factsOf(source, manifestDigest, options);
+    const composefs: ComposefsFacts = (role, algorithm) =>
+      role === "merged.bootable" ? digests[`v1-${algorithm}`] : documents(role, algorithm);
     const found = await findReferrers(source, manifestDigest);
     const remarks = await judgeReferrers(found, { subject: manifestDigest, keys, composefs });
     return { remarks, ...refuseMissing(required, remarks) };
@@ -64,6 +69,20 @@ export async function remarksOn(
     if (!(error instanceof SealwrightError) || error.code === "interrupted") throw error;
     return { remarks: [], failure: error, ...refuseMissing(required, []) };
   }
+}
+
+/** Of the verified image, unless its name means another one by now. */
+async function factsOf(
+  source: ImageSource,
+  verified: BlobDigest,
+  { platform }: RemarksOptions,
+): Promise<ComposefsFacts> {
+  const wanted = {
+    platform: platform === undefined ? hostPlatform() : parsePlatform(platform),
+    platformRequired: platform !== undefined,
+  };
+  const found = await resolveIndexes(source, await chooseCandidate(source, wanted), wanted);
+  return found.digest === verified ? await documentFacts(source, found) : () => undefined;
 }
 
 /** @throws {UsageError} `verify.require-unknown` */

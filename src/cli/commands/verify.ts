@@ -106,6 +106,7 @@ async function judgeImage(context: Context, flags: Flags, image: string): Promis
     certificates: flags.cert ?? [],
     attestationKeys: flags.attestationKey ?? [],
     required: flags.require,
+    platform: flags.platform,
     registries,
     signal: context.signal,
   });

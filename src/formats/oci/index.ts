@@ -69,6 +69,7 @@ export {
   COSIGN_TAGS,
   EMPTY_JSON,
   isReferrersTag,
+  parseReferrerList,
   type Referrer,
   referrersTag,
   toReferrer,

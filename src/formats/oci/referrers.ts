@@ -1,6 +1,9 @@
 /** Manifests that say something about another manifest, their subject. */
-import type { Descriptor } from "./descriptor.ts";
+import * as v from "valibot";
+import { type Descriptor, descriptorSchema } from "./descriptor.ts";
 import { type BlobDigest, blobDigestAlgorithm, blobDigestHex } from "./digest.ts";
+import { parseDocument } from "./document.ts";
+import { MAX_MANIFEST_SIZE } from "./image-index.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 
 /** The config of a manifest that needs none: the bytes `{}` (image specification 1.1, manifest.md, "Guidance for an Empty Descriptor"). */
@@ -23,6 +26,20 @@ export function isReferrersTag(tag: string): boolean {
 export interface Referrer {
   readonly descriptor: Descriptor;
   readonly subject: BlobDigest;
+}
+
+/** Registries written in Go say `null` for an empty list. */
+const listSchema = v.looseObject({ schemaVersion: v.literal(2), manifests: v.nullish(v.array(descriptorSchema)) });
+
+/**
+ * The answer of the referrers API.
+ *
+ * @throws {FormatError} `oci.index.malformed`, `oci.digest.malformed`
+ * @see OCI distribution specification 1.1, "Listing Referrers"
+ */
+export function parseReferrerList(bytes: Uint8Array, what = "list of referrers"): readonly Descriptor[] {
+  const limits = { what, code: "oci.index.malformed", maxSize: MAX_MANIFEST_SIZE };
+  return parseDocument(bytes, listSchema, limits).manifests ?? [];
 }
 
 /**

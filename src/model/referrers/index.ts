@@ -9,8 +9,10 @@
  * Everybody who may write to a repository can say anything about any image. So nothing here is believed: a remark is
  * signed by a key that the user named, or it is shown as what it is.
  */
-export type { ComposefsFacts } from "./composefs-remark.ts";
+
 export { attachArtifact, type NewArtifact } from "./attach-artifact.ts";
+export type { ComposefsFacts } from "./composefs-remark.ts";
+export { documentFacts } from "./document-facts.ts";
 export { type FoundReferrer, findReferrers } from "./find-referrers.ts";
 export { type JudgeOptions, judgeReferrers } from "./judge.ts";
 export type { Remark, RemarkKind, SignatureVerdict } from "./remark.ts";

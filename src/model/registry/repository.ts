@@ -4,7 +4,7 @@ import type { Descriptor } from "../../formats/oci/descriptor.ts";
 import { type BlobDigest, blobDigestAlgorithm, isBlobDigest, toBlobDigest } from "../../formats/oci/digest.ts";
 import { type ImageIndex, MAX_MANIFEST_SIZE, parseImageIndex } from "../../formats/oci/image-index.ts";
 import { isIndexMediaType, isManifestMediaType, MEDIA_TYPE } from "../../formats/oci/media-types.ts";
-import { referrersTag } from "../../formats/oci/referrers.ts";
+import { parseReferrerList, referrersTag } from "../../formats/oci/referrers.ts";
 import { quote, RegistryError, VerificationError } from "../../lib/errors.ts";
 import { downloadBlob } from "./blob-download.ts";
 import { type BlobUpload, startUpload } from "./blob-upload.ts";
@@ -197,7 +197,7 @@ export class Repository {
     const found: Descriptor[] = [];
     try {
       for await (const { bytes } of this.#pages(`/v2/${this.name}/referrers/${digest}`, what)) {
-        found.push(...parseImageIndex(bytes, what).manifests);
+        found.push(...parseReferrerList(bytes, what));
       }
       return found;
     } catch (error) {
