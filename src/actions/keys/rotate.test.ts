@@ -119,8 +119,15 @@ test.each<[KeyName, string[]]>([
       "sign-efi-sig-list",
       [
         ...(file.includes("append") ? ["-a"] : []),
-        ...["-t", "2026-06-01 10:00:00", "-k", `${signer}.key`, "-c", `${signer}.crt`],
-        ...[variable, join(directory, esl), theirs],
+        "-t",
+        "2026-06-01 10:00:00",
+        "-k",
+        `${signer}.key`,
+        "-c",
+        `${signer}.crt`,
+        variable,
+        join(directory, esl),
+        theirs,
       ],
       { env: { ...process.env, TZ: "UTC" }, stdio: "pipe" },
     );
@@ -135,7 +142,7 @@ test("retireKey() leaves the new key alone in use, and the old one in history", 
   const newKey = bytes(directory, "db.key");
   const plan = await retire(directory, "db");
   expect(plan).toMatchObject({ retired: LATER.toISOString(), step: "history/0002" });
-  expect(readdirSync(directory).filter((name) => /^db/.test(name))).toEqual([
+  expect(readdirSync(directory).filter((name) => name.startsWith("db"))).toEqual([
     "db.auth",
     "db.cer",
     "db.crt",

@@ -13,4 +13,10 @@
 export { type NamedHash, type SignatureDatabase, toSignatureDatabase } from "./database.ts";
 export { SIGNATURE_TYPES, type SignatureType } from "./layout.ts";
 export { parseSignatureLists, type Signature, type SignatureList, showSignatureType } from "./read.ts";
-export { certificateList, encodeSignatureLists, imageHashList } from "./write.ts";
+export {
+  certificateHashList,
+  certificateList,
+  encodeSignatureLists,
+  imageHashList,
+  type RevokedCertificate,
+} from "./write.ts";

@@ -39,6 +39,25 @@ export function imageHashList(
   );
 }
 
+/** A certificate that is revoked by the hash of its TBSCertificate, whoever else it is listed for. */
+export interface RevokedCertificate {
+  /** SHA-256 of the TBSCertificate. */
+  readonly hash: Uint8Array;
+  /** EFI_TIME from when on it is revoked; zeros for always, which is what firmware without trusted timestamps needs. */
+  readonly time: Uint8Array;
+}
+
+/** A list of EFI_CERT_X509_SHA256, for dbx. */
+export function certificateHashList(owner: Guid, revoked: readonly RevokedCertificate[]): SignatureList {
+  if (revoked.some(({ hash, time }) => hash.length !== 32 || time.length !== 16)) {
+    throw new RangeError("a SHA-256 hash has 32 bytes, an EFI_TIME 16");
+  }
+  return makeList(
+    "x509-sha256",
+    revoked.map(({ hash, time }) => ({ owner, data: Buffer.concat([hash, time]) })),
+  );
+}
+
 function makeList(typeName: SignatureType, signatures: readonly Signature[]): SignatureList {
   return { type: SIGNATURE_TYPES[typeName].guid, typeName, signatures };
 }
