@@ -117,9 +117,8 @@ function translated(what: string, work: () => Uint8Array): Uint8Array {
 }
 
 function wrong(what: string, reason: string, cause?: SealwrightError): VerificationError {
-  return new VerificationError("signing-request.signature-wrong", `${what}: ${reason}`, {
-    ...(cause === undefined ? {} : { cause, data: { reason: cause.code } }),
-  });
+  const options = cause === undefined ? {} : { cause, data: { reason: cause.code } };
+  return new VerificationError("signing-request.signature-wrong", `${what}: ${reason}`, options);
 }
 
 function otherCertificate(what: string, { fingerprint, subject }: Certificate): VerificationError {
