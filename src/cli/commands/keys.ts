@@ -4,6 +4,8 @@ import type { Context } from "../context.ts";
 import { jsonFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
 import { enrollCommand } from "./enroll.ts";
+import { revokeCommand } from "./keys-revoke.ts";
+import { rotateCommand } from "./keys-rotate.ts";
 
 const directoryArgument = {
   kind: "tuple",
@@ -90,7 +92,13 @@ const showCommand = buildCommand<{ readonly json: boolean }, [string], Context>(
   docs: { brief: "Show the certificates of a key directory and check that its files belong together" },
 });
 
-export const keysRoutes = buildRouteMap<"generate" | "show" | "enroll", Context>({
-  routes: { generate: generateCommand, show: showCommand, enroll: enrollCommand },
+export const keysRoutes = buildRouteMap<"generate" | "show" | "enroll" | "rotate" | "revoke", Context>({
+  routes: {
+    generate: generateCommand,
+    show: showCommand,
+    enroll: enrollCommand,
+    rotate: rotateCommand,
+    revoke: revokeCommand,
+  },
   docs: { brief: "Secure Boot keys" },
 });

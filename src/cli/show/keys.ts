@@ -14,6 +14,11 @@ export function showKeyDirectory(directory: KeyDirectory): Shown {
       `  ${key.name.padEnd(4)} ${key.subject}`,
       `       ${key.key}, valid until ${until}, private key ${key.privateKey}, ${update}`,
       `       sha256 ${key.fingerprint}`,
+      ...(key.old === undefined
+        ? []
+        : [
+            `       beside ${key.old.subject}, valid until ${key.old.notAfter.slice(0, 10)}, sha256 ${key.old.fingerprint}`,
+          ]),
     );
   }
   lines.push(...problems.map(({ code, file, message }) => `  FAIL ${file}: ${message} [${code}]`));
