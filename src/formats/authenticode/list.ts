@@ -57,7 +57,16 @@ export function listSignatures(pe: Pe): (PeSignature | UnreadableSignature)[] {
   });
 }
 
-function readSignature({ offset, content: stored }: CertificateEntry): PeSignature {
+function readSignature({ offset, content }: CertificateEntry): PeSignature {
+  return { ...parsePeSignature(content), offset };
+}
+
+/**
+ * Reads a signature on its own: PKCS #7, with up to 7 NULs behind it.
+ *
+ * @throws {FormatError} `authenticode.…`, `cms.…`, `der.…`, `x509.…`
+ */
+export function parsePeSignature(stored: Uint8Array): Omit<PeSignature, "offset"> {
   const what = "PE signature";
   const reader = new DerReader(stored, what);
   const { raw } = reader.any("ContentInfo");
@@ -83,7 +92,6 @@ function readSignature({ offset, content: stored }: CertificateEntry): PeSignatu
   const time = data.signer.signedAttributes?.values.get(ATTRIBUTE.signingTime);
   return {
     kind: "authenticode",
-    offset,
     der: raw,
     data,
     content: data.content.content,

@@ -1,13 +1,22 @@
 import { createHash } from "node:crypto";
 import { equalBytes, toHex } from "../../lib/bytes/numbers.ts";
 import { VerificationError } from "../../lib/errors.ts";
-import { ATTRIBUTE, encodeAttribute, encodeSignedData, parseSignedAttributes, wrapSignedData } from "../cms/index.ts";
+import {
+  ATTRIBUTE,
+  encodeAttribute,
+  encodeSignedData,
+  parseSignedAttributes,
+  verifySigner,
+  wrapSignedData,
+} from "../cms/index.ts";
 import { DerReader, der, TAG } from "../der/index.ts";
 import { appendCertificate, type Pe, parsePe, replaceCertificates } from "../pe/index.ts";
 import { type Certificate, isSignedWith } from "../x509/index.ts";
 import { computeAuthenticodeDigest } from "./digest.ts";
 import { encodeIndirectData } from "./indirect-data.ts";
 import { SPC_INDIRECT_DATA } from "./layout.ts";
+import { parsePeSignature } from "./list.ts";
+import { encodeTimestampAttribute } from "./timestamp.ts";
 
 /** What to sign elsewhere, and what it is about. */
 export interface PreparedSignature {
@@ -64,32 +73,50 @@ export function attachSignature(file: Pe | Uint8Array, parts: ExternalSignature)
   return embed(pe, computeAuthenticodeDigest(pe), parts);
 }
 
-function embed(pe: Pe, digest: Uint8Array, parts: ExternalSignature): Uint8Array {
-  const { certificate, chain = [], message, signature } = parts;
+function embed(pe: Pe, digest: Uint8Array, parts: SignatureParts): Uint8Array {
+  return appendCertificate(pe, encodeSignature(digest, parts));
+}
+
+type SignatureParts = ExternalSignature & { readonly unsignedAttributes?: readonly Uint8Array[] };
+
+/** PKCS #7 over an image with this digest, after a look at what is put into it. */
+function encodeSignature(digest: Uint8Array, parts: SignatureParts): Uint8Array {
+  const { certificate, message, signature, chain = [], unsignedAttributes = [] } = parts;
   const signed = parseSignedAttributes(message).values.get(ATTRIBUTE.messageDigest);
   const expected = computeMessageDigest(digest);
   if (signed?.tag !== TAG.OCTET_STRING || !equalBytes(signed.content, expected)) {
-    throw new VerificationError(
-      "authenticode.attach.other-image",
+    throw otherImage(
       `signed message: found messageDigest ${toHex(signed?.content.subarray(0, 64) ?? new Uint8Array())}, ` +
         `expected ${toHex(expected)} for the image with digest ${toHex(digest)}`,
     );
   }
-  if (!isSignedWith(certificate.publicKey, "sha256", message, signature)) {
-    throw new VerificationError(
-      "authenticode.attach.signature",
-      `the signature over the message was not made by the key of "${certificate.subject}"`,
-    );
-  }
-  const contentType = SPC_INDIRECT_DATA;
-  const content = encodeIndirectData(digest);
-  const data = encodeSignedData({ contentType, content, certificate, chain, signedAttributes: message, signature });
-  return appendCertificate(pe, wrapSignedData(data));
+  if (!isSignedWith(certificate.publicKey, "sha256", message, signature)) throw notSigned(certificate);
+  const data = encodeSignedData({
+    contentType: SPC_INDIRECT_DATA,
+    content: encodeIndirectData(digest),
+    certificate,
+    chain,
+    signedAttributes: message,
+    signature,
+    unsignedAttributes,
+  });
+  return wrapSignedData(data);
+}
+
+function otherImage(message: string): VerificationError {
+  return new VerificationError("authenticode.attach.other-image", message);
+}
+
+function notSigned({ subject }: Certificate): VerificationError {
+  const message = `the signature over the message was not made by the key of "${subject}"`;
+  return new VerificationError("authenticode.attach.signature", message);
 }
 
 export interface SignOptions {
   readonly signingTime: Date;
   readonly chain?: readonly Certificate[];
+  /** Asks an authority for an RFC 3161 token over the signature. */
+  readonly timestamp?: ((signature: Uint8Array) => Promise<Uint8Array>) | undefined;
 }
 
 /** The part of a signer that signing an image needs. */
@@ -104,9 +131,47 @@ export interface ImageSigner {
  */
 export async function signPe(file: Pe | Uint8Array, signer: ImageSigner, options: SignOptions): Promise<Uint8Array> {
   const pe = file instanceof Uint8Array ? parsePe(file) : file;
-  const { digest, message } = prepareSignature(pe, options.signingTime);
+  return appendCertificate(pe, await createSignature(pe, signer, options));
+}
+
+/**
+ * Makes a signature that is kept beside the image: what `sbsign --detached` writes and `sbattach --attach` takes.
+ *
+ * @returns PKCS #7, DER
+ */
+export async function createSignature(
+  file: Pe | Uint8Array,
+  signer: ImageSigner,
+  { chain = [], signingTime, timestamp }: SignOptions,
+): Promise<Uint8Array> {
+  const { digest, message } = prepareSignature(file, signingTime);
+  const { certificate } = signer;
   const signature = await signer.sign(message);
-  return embed(pe, digest, { ...options, certificate: signer.certificate, message, signature });
+  const token = await timestamp?.(signature);
+  const unsignedAttributes = token === undefined ? [] : [encodeTimestampAttribute(token)];
+  return encodeSignature(digest, { certificate, chain, message, signature, unsignedAttributes });
+}
+
+/**
+ * Adds a whole signature that was made elsewhere, behind those that the image has, as it is.
+ *
+ * @param der PKCS #7, as `createSignature()`, `sbsign --detached` and `osslsigncode extract-signature` write it
+ * @returns a new file, and the certificate whose key signed
+ * @throws {VerificationError} `authenticode.attach.other-image`, `cms.…` when its own signature does not hold
+ * @throws {FormatError} when `file` is no PE file, or `der` nothing that firmware would take
+ */
+export function attachDetachedSignature(
+  file: Pe | Uint8Array,
+  der: Uint8Array,
+): { readonly file: Uint8Array; readonly signer: Certificate } {
+  const pe = file instanceof Uint8Array ? parsePe(file) : file;
+  const { content, data, der: stored, image } = parsePeSignature(der);
+  const digest = computeAuthenticodeDigest(pe, image.algorithm);
+  if (!equalBytes(image.digest, digest)) {
+    throw otherImage(`detached signature: found digest ${toHex(image.digest)}, expected ${toHex(digest)} of the image`);
+  }
+  const signer = verifySigner(data, content);
+  return { file: appendCertificate(pe, stored), signer };
 }
 
 /**

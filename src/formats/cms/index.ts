@@ -12,7 +12,7 @@
  *
  * Follows RFC 5652 in the part it shares with PKCS #7 (RFC 2315), which is what firmware reads: version 1, signer
  * named by issuer and serial number, exactly one signer. Written with SHA-256; read with SHA-256, SHA-384, SHA-512.
- * Not supported: several signers, subject key identifiers, RSA-PSS, revocation lists, timestamps (skipped).
+ * Not supported: several signers, subject key identifiers, RSA-PSS, revocation lists. Unsigned attributes are handed out unread.
  */
 export { ATTRIBUTE, DIGEST_ALGORITHMS, OID_DATA, OID_SIGNED_DATA } from "./layout.ts";
 export {

@@ -29,6 +29,8 @@ export interface SignerInfo {
   readonly signatureAlgorithm: string;
   readonly signedAttributes: SignedAttributes | undefined;
   readonly signature: Uint8Array;
+  /** `[1]` as it stands, unread: the signer did not sign it, and firmware does not look at it. */
+  readonly unsignedAttributes: DerValue | undefined;
 }
 
 export interface SignedAttributes {
@@ -41,23 +43,24 @@ export interface SignedAttributes {
 /**
  * Reads a SignedData with exactly one signer, in a ContentInfo or bare.
  *
+ * @param version 1, or 3 for content that is not plain data, outside of PKCS #7
  * @throws {FormatError} `cms.…`, `der.…`, `x509.…`
  * @see RFC 5652 §5.1, RFC 2315 §9.1 (both spell this subset the same way)
  */
-export function parseSignedData(bytes: Uint8Array, what = "SignedData"): SignedData {
+export function parseSignedData(bytes: Uint8Array, what = "SignedData", version = 1n): SignedData {
   const outer = readOnly(bytes, TAG.SEQUENCE, what);
   const wrapped = outer.nextIs(TAG.OBJECT_IDENTIFIER);
-  if (!wrapped) return readSignedData(outer, false);
+  if (!wrapped) return readSignedData(outer, false, version);
   requireOid(outer, "contentType", OID_SIGNED_DATA, "cms.content-type.unexpected");
   const explicit = outer.context(0, "content");
   outer.end();
   const inner = explicit.sequence("SignedData");
   explicit.end();
-  return readSignedData(inner, true);
+  return readSignedData(inner, true, version);
 }
 
-function readSignedData(data: DerReader, wrapped: boolean): SignedData {
-  requireVersion(data, "version");
+function readSignedData(data: DerReader, wrapped: boolean, version: bigint): SignedData {
+  requireVersion(data, "version", version);
   const digestAlgorithms = readSetOf(data, "digestAlgorithms", MAX_DIGEST_ALGORITHMS, readDigestAlgorithm);
   const encapsulated = data.sequence("encapContentInfo");
   const contentType = encapsulated.oid("eContentType");
@@ -95,7 +98,7 @@ function readSigners(signers: DerReader): SignerInfo[] {
 }
 
 function readSignerInfo(info: DerReader): SignerInfo {
-  requireVersion(info, "version");
+  requireVersion(info, "version", 1n);
   const identifier = info.sequence("issuerAndSerialNumber");
   const issuerDer = identifier.value(TAG.SEQUENCE, "issuer").raw;
   const serialDer = identifier.value(TAG.INTEGER, "serialNumber").raw;
@@ -110,10 +113,10 @@ function readSignerInfo(info: DerReader): SignerInfo {
   if (!algorithm.done) algorithm.null("parameters");
   algorithm.end();
   const signature = info.octetString("signature");
-  // Timestamps live here. They are not signed by this signer, and firmware does not read them.
-  if (info.nextIs(contextTag(1))) info.any("unsignedAttrs");
+  const unsignedAttributes = info.nextIs(contextTag(1)) ? info.any("unsignedAttrs") : undefined;
   info.end();
-  return { issuerDer, serialDer, digestAlgorithm, signatureAlgorithm, signedAttributes, signature };
+  const algorithms = { digestAlgorithm, signatureAlgorithm };
+  return { issuerDer, serialDer, ...algorithms, signedAttributes, signature, unsignedAttributes };
 }
 
 function readSignedAttributes(info: DerReader, value: DerValue): SignedAttributes {
@@ -171,11 +174,16 @@ function readDigestAlgorithm(reader: DerReader): HashName {
 }
 
 /** @see RFC 5652 §5.1: version 1 is issuer and serial number, which is all that PKCS #7 knew. */
-function requireVersion(reader: DerReader, field: string): void {
+function requireVersion(reader: DerReader, field: string, expected: bigint): void {
   const { offset } = reader;
-  const version = reader.integer(field);
-  if (version === 1n) return;
-  throw new FormatError("cms.version", { what: `SignedData: ${field}`, offset, expected: "1", found: `${version}` });
+  const found = reader.integer(field);
+  if (found === expected) return;
+  throw new FormatError("cms.version", {
+    what: `SignedData: ${field}`,
+    offset,
+    expected: `${expected}`,
+    found: `${found}`,
+  });
 }
 
 function requireOid(reader: DerReader, field: string, expected: string, code: string): void {

@@ -13,6 +13,8 @@ export interface SignedDataParts {
   /** A SET OF Attribute as it was signed; without it the signature is over the content octets. */
   readonly signedAttributes?: Uint8Array;
   readonly signature: Uint8Array;
+  /** Attributes that are added afterwards and that the signer did not sign, each encoded. */
+  readonly unsignedAttributes?: readonly Uint8Array[];
 }
 
 /** SHA-256 as AlgorithmIdentifier, with the NULL that signing tools write. */
@@ -22,7 +24,7 @@ export function sha256Algorithm(): Uint8Array {
 
 /** Writes a bare SignedData with SHA-256 and one signer (RFC 5652 §5.1). */
 export function encodeSignedData(parts: SignedDataParts): Uint8Array {
-  const { certificate, chain = [], content, signedAttributes } = parts;
+  const { certificate, chain = [], content, signedAttributes, unsignedAttributes = [] } = parts;
   const signer = der.sequence(
     der.integer(1),
     der.sequence(certificate.issuerDer, certificate.serialDer),
@@ -30,6 +32,7 @@ export function encodeSignedData(parts: SignedDataParts): Uint8Array {
     ...(signedAttributes === undefined ? [] : [asImplicitZero(signedAttributes)]),
     signatureAlgorithm(certificate),
     der.octetString(parts.signature),
+    ...(unsignedAttributes.length === 0 ? [] : [der.context(1, ...unsignedAttributes.toSorted(Buffer.compare))]),
   );
   return der.sequence(
     der.integer(1),
