@@ -60,7 +60,8 @@ export function createApp(service: Service, stopping: AbortSignal): Hono<{ Varia
     return context.json(FAULT_BODY, 500);
   });
   app.notFound((context) => {
-    throw new NotFoundError("service.route-unknown", `there is nothing at ${quote(context.req.path)}`);
+    const error = new NotFoundError("service.route-unknown", `there is nothing at ${quote(context.req.path)}`);
+    return context.json(failureBody(error), statusOf(error));
   });
 
   app.get("/healthz", (context) => context.json({ status: "ok" }));

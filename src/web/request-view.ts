@@ -18,13 +18,13 @@ export function requestView(decider: Decider, session: SessionView, now: Date): 
     element("p.faint", {}, meaning, " ", timesOf(details, now)),
     refusalOf(details),
     quorumOf(details),
-    state === "waiting" && session.role === "approver" && decideView(decider),
     whatIsSealed(request, decider.identified),
     commandLine(request),
     review !== null && verdictsView(review.verdicts),
     review !== null && diffView(review.diff),
     review !== null && lintView(review.lint),
     itemsView(request),
+    state === "waiting" && session.role === "approver" && decideView(decider),
   );
 }
 
@@ -60,7 +60,7 @@ function quorumOf(details: RequestDetails): Child {
         approver,
         " ",
         verdict,
-        reason !== undefined && `: ${reason}`,
+        verdict === "approved" && reason !== undefined && `: ${reason}`,
       ),
     ),
     Array.from({ length: open }, () => element("li.open", {}, "approval to come")),

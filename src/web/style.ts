@@ -71,11 +71,11 @@ input, textarea, select { width: 100%; padding: .45rem .6rem; border: 1px solid 
 textarea { font: .86em/1.5 ui-monospace, monospace; min-height: 7rem; resize: vertical; }
 .problem:not(:empty) { padding: .5rem .8rem; border-radius: .4rem; color: var(--bad); background: var(--bad-ground); }
 .checks { list-style: none; margin: 0; padding: 0; }
-.checks li { display: grid; grid-template-columns: 5.5rem minmax(0, 1fr); gap: .1rem .8rem; padding: .4rem 0; border-top: 1px solid var(--line); align-items: baseline; }
-.checks li:first-child { border-top: 0; }
+.checks > li { display: grid; grid-template-columns: 5.5rem minmax(0, 1fr); gap: .1rem .8rem; padding: .4rem 0; border-top: 1px solid var(--line); align-items: baseline; }
+.checks > li:first-child { border-top: 0; }
 .checks .badge { justify-self: start; }
 .checks code { color: var(--faint); }
-.checks ul { margin: .2rem 0; padding-left: 1.1rem; }
+.checks ul { margin: .2rem 0; padding-left: 1.1rem; color: var(--faint); }
 .line { display: flex; flex-wrap: wrap; gap: .35rem; padding: 0; margin: .4rem 0; list-style: none; }
 .line li { padding: .1rem .5rem; background: var(--plain-ground); border-radius: .3rem; font: .86em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
 .line li.seal { color: var(--good); background: var(--good-ground); }
@@ -91,12 +91,13 @@ summary .summary { color: var(--faint); }
 .items { width: 100%; border-collapse: collapse; font-size: .92rem; }
 .items th { text-align: left; font-weight: 500; color: var(--faint); }
 .items th, .items td { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+.items th, .items td:first-child { white-space: nowrap; }
 .items tr:last-child td { border-bottom: 0; }
 .visually-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (max-width: 40rem) {
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
   .top { flex-wrap: wrap; } a.request { grid-template-columns: 1fr; } a.request .badge { justify-self: start; } a.request .progress { text-align: left; }
-  .checks li { grid-template-columns: 1fr; }
+  .checks > li { grid-template-columns: 1fr; }
 }
 @media (prefers-reduced-motion: no-preference) { button, a.request { transition: background-color .12s, border-color .12s; } }
 `;

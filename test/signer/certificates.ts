@@ -31,11 +31,9 @@ export class TestAuthority {
 
   /** For 127.0.0.1 and localhost, or for a client of that name. */
   issue(name: string): CertificateFiles {
-    return make(this.#directory, name, [
-      ...["-CA", this.#own.certificatePath, "-CAkey", this.#own.keyPath],
-      ...["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
-      ...["-addext", "basicConstraints=critical,CA:FALSE"],
-    ]);
+    const authority = ["-CA", this.#own.certificatePath, "-CAkey", this.#own.keyPath];
+    const names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
+    return make(this.#directory, name, [...authority, ...names, "-addext", "basicConstraints=critical,CA:FALSE"]);
   }
 }
 

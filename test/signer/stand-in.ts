@@ -129,7 +129,10 @@ export class StandInDesk implements SigningDesk {
     const { id, items } = work.request;
     this.signed.push(id);
     return {
-      signatures: items.map(({ name }) => ({ file: `${name}.sig`, bytes: Buffer.from(`of ${name}`).toString("base64") })),
+      signatures: items.map(({ name }) => ({
+        file: `${name}.sig`,
+        bytes: Buffer.from(`of ${name}`).toString("base64"),
+      })),
       audit: (last, sequence) =>
         Promise.resolve(JSON.stringify({ sequence, last: last === undefined ? null : sha256(last), signed: id })),
     };

@@ -1,7 +1,7 @@
 /** The service as `signer serve` runs it, in this process. */
 import type { SigningDesk } from "../../src/actions/signer-service/desk.ts";
 import { type ServeOptions, serveSigning } from "../../src/server/serve.ts";
-import { type CertificateFiles, TestAuthority } from "./certificates.ts";
+import type { CertificateFiles, TestAuthority } from "./certificates.ts";
 
 export interface TestService extends AsyncDisposable {
   readonly url: string;

@@ -51,7 +51,8 @@ export async function decideRequest(
       })
       .execute();
     if (decision.verdict === "rejected") {
-      const refusal = { code: "service.rejected", message: `${decision.approver} rejected it` };
+      const why = decision.reason === undefined ? "" : `: ${decision.reason}`;
+      const refusal = { code: "service.rejected", message: `${decision.approver} rejected it${why}` };
       await changeRequest(trx, row, { state: "rejected", refusal: JSON.stringify(refusal) });
     } else {
       const approvals = await trx
