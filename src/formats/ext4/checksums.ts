@@ -1,5 +1,5 @@
+import { CRC32C_START, crc32c, crc32cU32 } from "../../lib/bytes/crc32c.ts";
 import { getField, setField, viewOf } from "../../lib/bytes/field.ts";
-import { CRC32C_START, crc32c, crc32cU32 } from "./crc32c.ts";
 import { DESCRIPTOR, DIR_TAIL_SIZE, INODE, SUPERBLOCK_SIZE, XATTR_BLOCK } from "./layout.ts";
 
 /** Checksums of metadata (RO_COMPAT_METADATA_CSUM), one function each. See checksums.rst in the kernel. */

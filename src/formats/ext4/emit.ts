@@ -1,6 +1,6 @@
+import { crc32c } from "../../lib/bytes/crc32c.ts";
 import type { Piece } from "../../lib/bytes/piece.ts";
 import { fileSystemSeed, inodeSeed } from "./checksums.ts";
-import { crc32c } from "./crc32c.ts";
 import { encodeExtentRoot } from "./extents.ts";
 import type { Group } from "./geometry.ts";
 import { encodeInode, type InodeFields, type Timestamp } from "./inode.ts";

@@ -4,8 +4,8 @@ import { codeOf } from "../../../test/code-of.ts";
 import { fromHex } from "../../../test/hex.ts";
 import { type ByteSource, memorySource } from "../../lib/bytes/byte-source.ts";
 import { type ByteString, byteString, bytesToByteString } from "../../lib/bytes/byte-string.ts";
+import { CRC32C_START, crc32c } from "../../lib/bytes/crc32c.ts";
 import { isBytesPiece, type Piece } from "../../lib/bytes/piece.ts";
-import { CRC32C_START, crc32c } from "./crc32c.ts";
 import {
   type Ext4Directory,
   type Ext4Metadata,

@@ -1,5 +1,5 @@
+import { crc32c } from "../../lib/bytes/crc32c.ts";
 import { setField, viewOf } from "../../lib/bytes/field.ts";
-import { crc32c } from "./crc32c.ts";
 import {
   BLOCK_SIZE,
   EXTENT,

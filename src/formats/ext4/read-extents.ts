@@ -1,6 +1,6 @@
+import { crc32c } from "../../lib/bytes/crc32c.ts";
 import { getField, viewOf } from "../../lib/bytes/field.ts";
 import { FormatError, UnsupportedError } from "../../lib/errors.ts";
-import { crc32c } from "./crc32c.ts";
 import {
   EXTENT,
   EXTENT_HEADER,

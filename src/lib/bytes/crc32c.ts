@@ -1,5 +1,5 @@
 /**
- * CRC-32C (Castagnoli), as ext4 uses it: seeds chain, nothing is inverted at either end.
+ * CRC-32C (Castagnoli): seeds chain, and nothing is inverted at either end, as ext4 uses it.
  *
  * Eight tables, eight bytes a step ("slicing by 8").
  *
@@ -38,7 +38,7 @@ const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as [
   Uint32Array,
 ];
 
-/** Start value of every chain in ext4. */
+/** Start value of every chain. */
 export const CRC32C_START = 0xffff_ffff;
 
 /**
@@ -73,4 +73,9 @@ export function crc32c(seed: number, bytes: Uint8Array): number {
 /** Continues a checksum over one little-endian 32-bit number. */
 export function crc32cU32(seed: number, value: number): number {
   return crc32c(seed, Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24));
+}
+
+/** The checksum of `bytes` alone, inverted at its end, as RFC 3720 and most others have it. */
+export function crc32cOf(bytes: Uint8Array): number {
+  return ~crc32c(CRC32C_START, bytes) >>> 0;
 }
