@@ -2,9 +2,10 @@ import type { RotationPlan } from "../../actions/keys/rotation.ts";
 import type { Shown } from "../perform.ts";
 import { printable } from "./printable.ts";
 
+const day = (time: string): string => time.slice(0, 10);
+
 /** What there is to do, in order, each with its date, file and command. */
 export function showRotationPlan(plan: RotationPlan): Shown {
-  const day = (time: string): string => time.slice(0, 10);
   const lines = [
     ...plan.warnings.map(({ code, message }) => `warning: ${printable(message)} [${code}]`),
     `${plan.key} of ${plan.directory}`,
