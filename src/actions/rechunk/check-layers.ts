@@ -1,10 +1,9 @@
 /** The new layers give the tree of the source, to the byte: known before anything of them is stored. */
 import { createHash } from "node:crypto";
-import { type BlobDigest, parseBlobDigest } from "../../formats/oci/index.ts";
+import type { BlobDigest } from "../../formats/oci/index.ts";
 import { VerificationError } from "../../lib/errors.ts";
-import { encodeLayerTar, type PlannedLayer } from "../../model/chunks/index.ts";
+import { encodeLayerTar, measureLayerTar, type PlannedLayer } from "../../model/chunks/index.ts";
 import { dumpTree } from "../../model/composefs/index.ts";
-import { throwIfInterrupted } from "../../model/host-io/interrupt.ts";
 import type { Layer } from "../../model/image/image.ts";
 import { openLayerCache } from "../../model/layer/cache.ts";
 import type { PlainContents } from "../../model/layer/plain-layers.ts";
@@ -28,14 +27,7 @@ export async function measureLayers(
 ): Promise<MeasuredLayer[]> {
   const measured: MeasuredLayer[] = [];
   for (const plan of plans) {
-    const hash = createHash("sha256");
-    let tarSize = 0;
-    for await (const chunk of encodeLayerTar(plan, contents)) {
-      throwIfInterrupted(signal);
-      hash.update(chunk);
-      tarSize += chunk.length;
-    }
-    measured.push({ plan, diffId: parseBlobDigest(`sha256:${hash.digest("hex")}`, "layer"), tarSize });
+    measured.push({ plan, ...(await measureLayerTar(plan, contents, signal)) });
     const [done, total] = [measured.length, plans.length];
     progress?.({ step: "rechunk.measure", text: "cutting layers", done, total, unit: "layers" });
   }

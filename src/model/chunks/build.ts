@@ -13,8 +13,9 @@ export interface Build {
 }
 
 /** Looks before any transform: the extended attributes that name components are no part of the digest. */
-export async function readBuild({ read, tree }: Pick<ImageTree, "read" | "tree">): Promise<Build> {
-  const { owners, problems } = await findPackageOwners(tree, read);
+export async function readBuild(source: Pick<ImageTree, "read" | "tree">): Promise<Build> {
+  const { tree } = source;
+  const { owners, problems } = await findPackageOwners(tree, (contents) => source.read(contents));
   const found = findComponents(tree, owners);
   return { found, signatures: signComponents(found.components), problems };
 }

@@ -9,8 +9,11 @@
  * one that finds none makes them up. This way a layer has the bytes of its components alone, each layer can stand where
  * it is, and the last word on every directory is right to the nanosecond.
  */
+import { createHash } from "node:crypto";
+import { type BlobDigest, parseBlobDigest } from "../../formats/oci/index.ts";
 import { encodeTarEntry, TAR_END, type TarEntry, tarPadding } from "../../formats/tar/index.ts";
 import type { ByteString } from "../../lib/bytes/byte-string.ts";
+import { throwIfInterrupted } from "../host-io/interrupt.ts";
 import type { PlainContents } from "../layer/plain-layers.ts";
 import { type Directory, deviceNumbers, type Metadata, NO_XATTRS } from "../tree/tree.ts";
 import { contentSize, type PlacedEntry } from "./components.ts";
@@ -63,6 +66,22 @@ export async function* encodeLayerTar(
     }
     yield TAR_END;
   }
+}
+
+/** Makes a tar for its digest and its size alone. */
+export async function measureLayerTar(
+  layer: LayerTar,
+  contents: PlainContents,
+  signal?: AbortSignal,
+): Promise<{ readonly diffId: BlobDigest; readonly tarSize: number }> {
+  const hash = createHash("sha256");
+  let tarSize = 0;
+  for await (const chunk of encodeLayerTar(layer, contents)) {
+    throwIfInterrupted(signal);
+    hash.update(chunk);
+    tarSize += chunk.length;
+  }
+  return { diffId: parseBlobDigest(`sha256:${hash.digest("hex")}`, "layer"), tarSize };
 }
 
 /** The header of an entry: all of it but its content. */

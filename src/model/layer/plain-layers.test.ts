@@ -74,6 +74,33 @@ test.each<[string, Partial<Layer>]>([
   expect(image.closed()).toBe(1);
 });
 
+test("stream() gives parts of a content", async () => {
+  await using plain = await openPlainLayers(imageOf([layerOf(tar, "none", tar)]));
+  const content: Content = {
+    kind: "external",
+    size: BigInt(tar.length),
+    digests: {},
+    origin: { kind: "layer", layer: 0, offset: 0 },
+  };
+  const part = async (from?: number, to?: number) => collect(plain.contents.open().stream(content, from, to), 1 << 20);
+  for (const [from, to] of [
+    [0, 1],
+    [511, 513],
+    [300_000, 600_000],
+    [tar.length - 1, tar.length + 9],
+    [7, 7],
+  ] as const) {
+    expect(Buffer.compare(await part(from, to), tar.subarray(from, to))).toBe(0);
+  }
+  expect(Buffer.compare(await part(), tar)).toBe(0);
+});
+
+test("openPlainLayers() unpacks only the layers that are wanted", async () => {
+  const image = imageOf([layerOf(tar, "none", tar), layerOf(tar, "none", tar)]);
+  await using plain = await openPlainLayers(image, { only: new Set([1]) });
+  expect(plain.layers.map(({ file }) => file?.size)).toEqual([undefined, tar.length]);
+});
+
 test("stream() refuses content that is not in the layers", async () => {
   await using plain = await openPlainLayers(imageOf([layerOf(tar, "none", tar)]));
   const reader = plain.contents.open();

@@ -22,11 +22,12 @@ import type { Content } from "../tree/tree.ts";
 /** Reads contents, one after another; what lies together is read together. */
 export interface ContentReader {
   /**
-   * The bytes of a content, in chunks that are valid until the next pull. They are not checked against its digest.
+   * The bytes of a content, or those of a part of it, in chunks that are valid until the next pull. They are not checked
+   * against its digest.
    *
    * @throws {NotFoundError} `content.not-here` for content without bytes in these layers
    */
-  stream(content: Content): AsyncIterable<Uint8Array>;
+  stream(content: Content, from?: number, to?: number): AsyncIterable<Uint8Array>;
 }
 
 export interface PlainContents {
@@ -41,6 +42,8 @@ export type PlainImage = Image & { readonly contents: PlainContents };
 const PARALLEL = 4;
 
 export interface PlainLayersOptions {
+  /** Indexes of layers that are wanted; the others stay as they are. Default: all. */
+  readonly only?: ReadonlySet<number>;
   readonly signal?: AbortSignal | undefined;
   /** Step `layers.unpack`, in stored bytes. */
   readonly progress?: Progress | undefined;
@@ -54,12 +57,13 @@ export interface PlainLayersOptions {
  * @throws {InputOutputError} `output.no-space`
  */
 export async function openPlainLayers(image: Image, options: PlainLayersOptions = {}): Promise<PlainImage> {
-  const { progress = silent, signal } = options;
+  const { only, progress = silent, signal } = options;
+  const isLeft = (layer: Layer): boolean => isPlain(layer) || only?.has(layer.index) === false;
   const stack = new AsyncDisposableStack();
   stack.use(image);
   try {
     const temp = stack.use(await openTempDir());
-    const total = image.layers.reduce((sum, { size }) => sum + size, 0);
+    const total = image.layers.reduce((sum, layer) => sum + (isLeft(layer) ? 0 : layer.size), 0);
     let done = 0;
     const layers: Layer[] = [];
     const queue = image.layers.values();
@@ -71,7 +75,7 @@ export async function openPlainLayers(image: Image, options: PlainLayersOptions 
           progress({ step: "layers.unpack", text: "unpacking layers", done, total, unit: "bytes" });
         };
         const path = join(temp.path, `${layer.index}.tar`);
-        layers[layer.index] = isPlain(layer) ? layer : await unpack(layer, path, stack, read);
+        layers[layer.index] = isLeft(layer) ? layer : await unpack(layer, path, stack, read);
       }
     };
     const results = await Promise.allSettled(Array.from({ length: PARALLEL }, work));
@@ -135,7 +139,7 @@ class LayerFiles implements PlainContents, AsyncDisposable {
   readonly #handles = new Map<number, Promise<FileHandle>>();
 
   constructor(layers: readonly Layer[]) {
-    this.#files = layers.map(({ file }) => file);
+    this.#files = layers.map((layer) => (isPlain(layer) ? layer.file : undefined));
   }
 
   open(): ContentReader {
@@ -144,7 +148,7 @@ class LayerFiles implements PlainContents, AsyncDisposable {
 
   async #openLayer(layer: number): Promise<OpenLayer> {
     const file = this.#files[layer];
-    if (file === undefined) throw new NotFoundError("content.not-here", `the image has no layer ${layer}`);
+    if (file === undefined) throw new NotFoundError("content.not-here", `layer ${layer} is not here in a plain file`);
     const handle = this.#handles.get(layer) ?? open(file.path);
     this.#handles.set(layer, handle);
     return { handle: await handle, file };
@@ -175,17 +179,17 @@ class WindowReader implements ContentReader {
     this.#openLayer = openLayer;
   }
 
-  async *stream(content: Content): AsyncGenerator<Uint8Array, void, void> {
+  async *stream(content: Content, from = 0, to?: number): AsyncGenerator<Uint8Array, void, void> {
     if (content.kind === "inline") {
-      yield content.bytes;
+      yield content.bytes.subarray(from, to);
       return;
     }
     const origin = content.kind === "external" ? content.origin : undefined;
     if (origin?.kind !== "layer") {
       throw new NotFoundError("content.not-here", `the bytes of this ${content.kind} content are not in the image`);
     }
-    const end = origin.offset + Number(content.size);
-    for (let at = origin.offset; at < end; ) {
+    const end = origin.offset + Math.min(Number(content.size), to ?? Number.POSITIVE_INFINITY);
+    for (let at = origin.offset + from; at < end; ) {
       if (!this.#holds(origin.layer, at)) await this.#load(origin.layer, at);
       const chunk = this.#buffer.subarray(at - this.#start, Math.min(end - this.#start, this.#size));
       yield chunk;
