@@ -36,8 +36,9 @@ export interface SmallOs {
 
 const MODULES = `usr/lib/modules/${KERNEL_VERSION}`;
 
-async function defaultFiles(): Promise<Record<string, string | Uint8Array | null>> {
-  const efi = dirname(await stubPath("262-x64", "linux"));
+async function defaultFiles(architecture: string): Promise<Record<string, string | Uint8Array | null>> {
+  const name = architecture === "arm64" ? "aa64" : "x64";
+  const efi = dirname(await stubPath(`262-${name}`, "linux"));
   return {
     "boot/": "",
     "etc/": "",
@@ -67,15 +68,17 @@ async function defaultFiles(): Promise<Record<string, string | Uint8Array | null
     "usr/lib/systemd/": "",
     "usr/lib/systemd/boot/": "",
     "usr/lib/systemd/boot/efi/": "",
-    "usr/lib/systemd/boot/efi/linuxx64.efi.stub": await readFile(join(efi, "linuxx64.efi.stub")),
-    "usr/lib/systemd/boot/efi/systemd-bootx64.efi": await readFile(join(efi, "systemd-bootx64.efi")),
+    [`usr/lib/systemd/boot/efi/linux${name}.efi.stub`]: await readFile(join(efi, `linux${name}.efi.stub`)),
+    [`usr/lib/systemd/boot/efi/systemd-boot${name}.efi`]: await readFile(join(efi, `systemd-boot${name}.efi`)),
   };
 }
 
 /** Writes the image where `reference` says. */
 export async function writeSmallOs(reference: string, os: SmallOs = {}): Promise<void> {
   const { architecture = "amd64", compression = "gzip", family = "oci", layers = [] } = os;
-  const tars = [{ ...(await defaultFiles()), ...os.files }, ...layers].map((files) => tarOf(files, os.mtimeNsec ?? 0));
+  const tars = [{ ...(await defaultFiles(architecture)), ...os.files }, ...layers].map((files) =>
+    tarOf(files, os.mtimeNsec ?? 0),
+  );
   tars.push(...(os.tars ?? []));
   const mediaType = family === "oci" ? MEDIA_TYPE.manifest : MEDIA_TYPE.dockerManifest;
   await using writer = await openImageWriter(reference);
