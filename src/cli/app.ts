@@ -11,6 +11,7 @@ import { imageRoutes } from "./commands/image.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keysRoutes } from "./commands/keys.ts";
 import { lintCommand } from "./commands/lint.ts";
+import { planUpdateCommand } from "./commands/plan-update.ts";
 import { rechunkCommand } from "./commands/rechunk.ts";
 import { referrersCommand } from "./commands/referrers.ts";
 import { sbomCommand } from "./commands/sbom.ts";
@@ -44,6 +45,7 @@ const root = buildRouteMap<string, Context>({
     referrers: referrersCommand,
     sbom: sbomCommand,
     rechunk: rechunkCommand,
+    planUpdate: planUpdateCommand,
     completion: completionCommand,
   },
   docs: {
