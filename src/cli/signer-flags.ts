@@ -1,5 +1,6 @@
 /** Flags of every command that signs, and what they open. */
 import { homedir } from "node:os";
+import { UsageError } from "../lib/errors.ts";
 import type { SignerOptions } from "../model/signing/index.ts";
 import { askOnTerminal } from "./ask-secret.ts";
 import type { Context } from "./context.ts";
@@ -34,8 +35,12 @@ export type SignerRuleFlags = Omit<SignerFlags, "key" | "cert">;
 
 /** What the flags and the surroundings say about signing; the reference of the key itself comes on top. */
 export function signerOptions(context: Context, flags: SignerRuleFlags & Pick<SignerFlags, "cert">) {
+  return { ...signerRules(context, flags), certificatePath: flags.cert } satisfies SignerOptions;
+}
+
+/** The same without a certificate, for commands that take several. */
+export function signerRules(context: Context, flags: SignerRuleFlags) {
   return {
-    certificatePath: flags.cert,
     passphrasePath: flags.passphraseFile,
     allowExpiredCertificate: flags.allowExpiredCert,
     allowLooseKeyPermissions: flags.allowLooseKeyPermissions,
@@ -50,4 +55,18 @@ export function signerOptions(context: Context, flags: SignerRuleFlags & Pick<Si
     signal: context.signal,
     now: new Date(),
   } satisfies SignerOptions;
+}
+
+/**
+ * Repeated `--key` and `--cert`, in pairs.
+ *
+ * @throws {UsageError} `signer.pairs` unless every key has a certificate, or none has
+ */
+export function pairKeys(keys: readonly string[] = [], certificates: readonly string[] = []) {
+  if (certificates.length !== 0 && certificates.length !== keys.length) {
+    throw new UsageError("signer.pairs", `${keys.length} --key and ${certificates.length} --cert: expected as many`, {
+      hint: "the first --cert belongs to the first --key; leave all out when the tokens have the certificates",
+    });
+  }
+  return keys.map((key, index) => ({ key, certificatePath: certificates[index] }));
 }

@@ -1,8 +1,8 @@
 /** Keys in Google Cloud Key Management Service. */
 import { createPublicKey } from "node:crypto";
 import * as v from "valibot";
+import { CRC32C_START, crc32c } from "../../lib/bytes/crc32c.ts";
 import { UsageError } from "../../lib/errors.ts";
-import { crc32cText } from "./crc32c.ts";
 import { findGoogleToken } from "./google-token.ts";
 import { ServiceClient } from "./service-client.ts";
 import { fromBase64, toServiceKey } from "./service-key.ts";
@@ -83,4 +83,9 @@ export async function openGoogleKmsKey(reference: string, context: KeyContext): 
     },
     client,
   );
+}
+
+/** CRC-32C in decimal: Google's JSON has 64-bit numbers as text. */
+function crc32cText(bytes: Uint8Array): string {
+  return String((crc32c(CRC32C_START, bytes) ^ 0xffff_ffff) >>> 0);
 }

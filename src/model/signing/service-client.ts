@@ -15,6 +15,8 @@ export interface ServiceRequest {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** There is nothing secret in it, and the answer proves itself: it may travel in the clear. */
+  readonly public?: boolean;
 }
 
 export interface ServiceClientOptions {
@@ -87,7 +89,7 @@ export class ServiceClient implements AsyncDisposable {
 
   /** Asks for bytes; refusals as `json`. */
   async bytes(request: ServiceRequest): Promise<Uint8Array> {
-    requireSecure(request.url);
+    if (request.public !== true) requireSecure(request.url);
     const delays = this.#options.retryDelaysMs ?? RETRY_DELAYS_MS;
     for (let attempt = 0; ; attempt++) {
       const outcome = await this.#attempt(request);
