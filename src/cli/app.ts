@@ -1,5 +1,6 @@
 import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
 import { attachCommand } from "./commands/attach.ts";
+import { auditRoutes } from "./commands/audit.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { copyCommand } from "./commands/copy.ts";
 import { diffCommand } from "./commands/diff.ts";
@@ -17,6 +18,7 @@ import { referrersCommand } from "./commands/referrers.ts";
 import { sbomCommand } from "./commands/sbom.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { signCommand } from "./commands/sign.ts";
+import { signRequestCommand } from "./commands/sign-request.ts";
 import { ukiRoutes } from "./commands/uki.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { vmRoutes } from "./commands/vm.ts";
@@ -37,6 +39,8 @@ const root = buildRouteMap<string, Context>({
     uki: ukiRoutes,
     sign: signCommand,
     seal: sealCommand,
+    signRequest: signRequestCommand,
+    audit: auditRoutes,
     verify: verifyCommand,
     disk: diskRoutes,
     vm: vmRoutes,

@@ -1,7 +1,12 @@
 /** Signing requests for people: what would be signed, and what comes next. */
 import type { PrepareReport } from "../../actions/seal/prepare.ts";
+import type { ApproveReport } from "../../actions/sign-request/approve.ts";
+import type { Review } from "../../actions/sign-request/review.ts";
+import type { SignRequestReport } from "../../actions/sign-request/sign-request.ts";
 import type { SigningRequest } from "../../formats/signing-request/index.ts";
 import type { Shown } from "../perform.ts";
+import { showDiff } from "./diff.ts";
+import { printable } from "./printable.ts";
 
 export function showPrepared(report: PrepareReport): Shown {
   const { directory, loaderSignature, request, warnings } = report;
@@ -58,4 +63,71 @@ export function requestRows(request: SigningRequest): [title: string, value: str
 
 export function showRows(rows: readonly (readonly [string, string])[]): string[] {
   return rows.map(([title, value]) => `${title.padEnd(13)} ${value}`);
+}
+
+/** What an approver or a rejecter has done. */
+export function showDecision({ approval, directory, file, request }: ApproveReport): Shown {
+  const done = approval.decision === "approve" ? "approved" : "rejected";
+  const rows: [string, string][] = [
+    ...requestRows(request),
+    [
+      done,
+      `by ${approval.approver}, key ${approval.publicKey}${approval.reason === undefined ? "" : `: ${approval.reason}`}`,
+    ],
+    ["written to", `${directory}/${file}`],
+  ];
+  return { text: showRows(rows).join("\n"), json: { directory, file, approval } };
+}
+
+/** A request, what the policy says of it, and what came of it. */
+export function showSigned(report: SignRequestReport, limit: number): Shown {
+  const { audit, directory, refusal, request, review, signed } = report;
+  const outcome: [string, string][] = [
+    ...signed.map((name): [string, string] => ["signed", `${name}  ${directory}/signatures/${name}.sig`]),
+    ...(audit === undefined
+      ? []
+      : [["audit log", `${audit.log}  ${audit.sequence}:${audit.line}`] as [string, string]]),
+    ...(review === undefined ? [["unchecked", UNCHECKED] as [string, string]] : []),
+    ...(refusal === undefined ? [] : [["REFUSED", `${refusal.message} [${refusal.code}]`] as [string, string]]),
+  ];
+  const lines = [
+    ...showRows(requestRows(request)),
+    ...(review === undefined ? [] : showReview(review, limit)),
+    ...showRows(outcome),
+  ];
+  return { text: lines.map(printable).join("\n"), json: report, ...(refusal && { exitCode: EXIT_REFUSED }) };
+}
+
+const UNCHECKED = "without --policy, the image was not read: the files are as the request describes them, no more";
+
+/** That of `PolicyError`. */
+const EXIT_REFUSED = 81;
+
+function showReview(review: Review, limit: number): string[] {
+  const { approvals, diff, diffProblem, last, lint, readFrom, rules } = review;
+  const marks = rules.map(
+    ({ code, detail, holds, rule }) =>
+      `${holds ? "ok  " : "FAIL"}  ${rule.padEnd(17)} ${detail}${code === undefined ? "" : ` [${code}]`}`,
+  );
+  const before =
+    last === null
+      ? "nothing of that name"
+      : `${last.version ?? "a version it does not say"}  ${last.manifestDigest}  ${last.time}`;
+  return [
+    ...showRows([
+      ["made again", `from ${readFrom}: bit for bit the request`],
+      ["signed last", before],
+    ]),
+    ...(diffProblem === undefined ? [] : [`no comparison: ${diffProblem.message} [${diffProblem.code}]`]),
+    "",
+    ...(diff === null ? [] : showDiff(diff, { files: false, limit, exitCode: false }).text.split("\n")),
+    ...lint.map(
+      ({ code, level, message, name }) =>
+        `${level === "fatal" ? "Failed lint" : "Lint warning"}: ${name}: ${message.split("\n", 1)[0]} [${code}]`,
+    ),
+    ...approvals.problems.map(({ code, file, message }) => `warning: ${file}: ${message} [${code}]`),
+    ...(lint.length + approvals.problems.length > 0 ? [""] : []),
+    ...marks,
+    "",
+  ];
 }

@@ -1,0 +1,117 @@
+/** The signatures themselves. */
+import { createHash } from "node:crypto";
+import type { AuditFacts } from "../../formats/audit-log/index.ts";
+import { PCR_ROLE, type RequestItem, type SigningRequest } from "../../formats/signing-request/index.ts";
+import { toHex } from "../../lib/bytes/numbers.ts";
+import { UnsupportedError, UsageError } from "../../lib/errors.ts";
+import type { Signer } from "../../model/signing/index.ts";
+import { requireMessageFor } from "../../model/signing-request/index.ts";
+import type { JudgedApprovals } from "./approvals.ts";
+import { imageName } from "./image-name.ts";
+
+export interface ItemSignature {
+  /** Of the item. */
+  readonly name: string;
+  readonly role: RequestItem["role"];
+  /** As `Signer.sign` gives it. */
+  readonly signature: Uint8Array;
+}
+
+/**
+ * Signs every item of a request.
+ *
+ * @param files unsigned PE files by the name of their item: what is signed is about these bytes, whatever the request says
+ * @throws {UsageError} `signing-request.other-signer` when the request asks for the key of another certificate
+ * @throws {VerificationError} `signing-request.to-be-signed`; whatever the signer throws
+ */
+export async function signItems(
+  { certificate, items }: SigningRequest,
+  files: ReadonlyMap<string, Uint8Array>,
+  signer: Signer,
+): Promise<ItemSignature[]> {
+  const ours = toHex(signer.certificate.fingerprint);
+  if (ours !== certificate.fingerprint) {
+    throw new UsageError(
+      "signing-request.other-signer",
+      `the request asks for the key of "${certificate.subject}" (${certificate.fingerprint}), this is that of ` +
+        `"${signer.certificate.subject}" (${ours})`,
+    );
+  }
+  for (const item of items) {
+    const file = files.get(item.name);
+    if (item.role === PCR_ROLE || file === undefined) throw unknownRole(item);
+    requireMessageFor(file, Buffer.from(item.toBeSigned, "base64"), item.name);
+  }
+  const signatures: ItemSignature[] = [];
+  for (const { name, role, toBeSigned } of items) {
+    signatures.push({ name, role, signature: await signer.sign(Buffer.from(toBeSigned, "base64")) });
+  }
+  return signatures;
+}
+
+function unknownRole({ name, role }: RequestItem): UnsupportedError {
+  return new UnsupportedError("signing-request.role", `"${name}": this Sealwright signs no ${role}`);
+}
+
+export interface FactsContext {
+  readonly request: SigningRequest;
+  /** Where the image was read. */
+  readonly readFrom: string;
+  readonly approvals: JudgedApprovals;
+  /** SHA-256 of the policy. */
+  readonly policy: string;
+}
+
+/** What the audit log keeps of a request that was signed. */
+export function signedFacts(context: FactsContext, signatures: readonly ItemSignature[]): AuditFacts {
+  const hashes = new Map(signatures.map(({ name, signature }) => [name, sha256(signature)]));
+  return { event: "signed", ...commonFacts(context, hashes) };
+}
+
+/** What the audit log keeps of a request that was refused. */
+export function refusedFacts(
+  context: FactsContext,
+  { code, message }: { readonly code: string; readonly message: string },
+): AuditFacts {
+  return { event: "refused", refusal: { code, message: message.slice(0, 1000) }, ...commonFacts(context, new Map()) };
+}
+
+function commonFacts(
+  { approvals, policy, readFrom, request }: FactsContext,
+  signatures: ReadonlyMap<string, string>,
+): Omit<AuditFacts, "event" | "refusal"> {
+  const { certificate, id, image, items, round, sealed } = request;
+  const { manifestDigest, platform, source, target } = image;
+  const { imageVersion, os } = sealed;
+  return {
+    request: id,
+    round,
+    name: imageName(request),
+    image: {
+      source,
+      ...(readFrom === source ? {} : { readFrom }),
+      ...(target === undefined ? {} : { target }),
+      manifestDigest,
+      platform,
+    },
+    os: {
+      id: os.id,
+      ...(os.version === undefined ? {} : { version: os.version }),
+      ...(imageVersion === undefined ? {} : { imageVersion }),
+    },
+    kernel: sealed.kernel,
+    ...(sealed.commandLine === undefined ? {} : { commandLine: sealed.commandLine }),
+    ...(sealed.digests === undefined ? {} : { digests: sealed.digests }),
+    items: items.map((item) => {
+      const signature = signatures.get(item.name);
+      const digest =
+        "authenticodeDigest" in item ? item.authenticodeDigest : sha256(Buffer.from(item.toBeSigned, "base64"));
+      return { role: item.role, name: item.name, digest, ...(signature === undefined ? {} : { signature }) };
+    }),
+    certificate: certificate.fingerprint,
+    approvals: approvals.approved.map(({ approval, approver, publicKey }) => ({ approver, publicKey, approval })),
+    policy,
+  };
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
