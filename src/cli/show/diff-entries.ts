@@ -1,8 +1,8 @@
 /** How one changed entry is told. */
 import type { EntryFacts, FileChange } from "../../actions/diff/report.ts";
+import { arrow, showGrowth, showSizes } from "../../actions/diff/sections.ts";
 import { showSize } from "../../lib/bytes/numbers.ts";
 import { isWhole, type PathItem } from "./diff-paths.ts";
-import { arrow, showGrowth, showSizes } from "./diff-sections.ts";
 
 /** What is different, or what came and went: `content 1.0 KiB -> 1.2 KiB, mode 0644 -> 0755`. */
 export function showEntry(change: FileChange): string {

@@ -1,5 +1,6 @@
 /** A comparison as one HTML file. */
 import type { DiffReport, Transfer } from "../../actions/diff/report.ts";
+import { countBy, diffSections, MARKS, type Mark, type Section, showGrowth } from "../../actions/diff/sections.ts";
 import { showSize } from "../../lib/bytes/numbers.ts";
 import { type Filling, html } from "../html/html.ts";
 import { badge, factTable, renderPage, type Tone, table } from "../html/page.ts";
@@ -7,7 +8,6 @@ import { type Branch, branchesToOpen } from "./compact-tree.ts";
 import { isQuiet, showCounts, showTransfer, sideRows } from "./diff.ts";
 import { showPathItem } from "./diff-entries.ts";
 import { type PathItem, type SizeItem, toPathBranches, toSizeBranches } from "./diff-paths.ts";
-import { countBy, diffSections, MARKS, type Mark, type Section, showGrowth } from "./diff-sections.ts";
 
 /** Most entries of the file tree. Browsers open more only slowly; the JSON has all. */
 const MAX_ENTRIES = 10_000;

@@ -1,11 +1,11 @@
 /** A comparison as text: the two sides, what matters first, the files as a tree, sizes, what is to be fetched. */
 import type { DiffReport, SideReport, Transfer } from "../../actions/diff/report.ts";
+import { diffSections, MARKS, type Row, type Section, showGrowth } from "../../actions/diff/sections.ts";
 import { showSize } from "../../lib/bytes/numbers.ts";
 import type { Shown } from "../perform.ts";
 import { compactTree } from "./compact-tree.ts";
 import { showEntry, showPathItem } from "./diff-entries.ts";
 import { toPathBranches, toSizeBranches } from "./diff-paths.ts";
-import { diffSections, MARKS, type Row, type Section, showGrowth } from "./diff-sections.ts";
 
 export interface DiffView {
   /** Every changed file in a line of its own instead of the tree. */

@@ -1,4 +1,6 @@
 /** The parts of a comparison that are lists, the same for text and HTML. */
+
+import { showSize } from "../../lib/bytes/numbers.ts";
 import type {
   Change,
   DiffReport,
@@ -11,8 +13,7 @@ import type {
   SectionChange,
   UkiChange,
   UnitChange,
-} from "../../actions/diff/report.ts";
-import { showSize } from "../../lib/bytes/numbers.ts";
+} from "./report.ts";
 
 export interface Section {
   readonly title: string;
