@@ -1,7 +1,7 @@
 import { equalBytes } from "../../lib/bytes/numbers.ts";
 import { FormatError } from "../../lib/errors.ts";
 import { ATTRIBUTE, DIGEST_ALGORITHMS, parseSignedData, type SignedData } from "../cms/index.ts";
-import { DerReader, der } from "../der/index.ts";
+import { DerReader, der, TAG } from "../der/index.ts";
 import { type CertificateEntry, type Pe, readCertificateTable, WIN_CERT_TYPE_PKCS_SIGNED_DATA } from "../pe/index.ts";
 import type { Certificate, HashName } from "../x509/index.ts";
 import { type IndirectData, parseIndirectData } from "./indirect-data.ts";
@@ -69,7 +69,7 @@ function readSignature({ offset, content }: CertificateEntry): PeSignature {
 export function parsePeSignature(stored: Uint8Array): Omit<PeSignature, "offset"> {
   const what = "PE signature";
   const reader = new DerReader(stored, what);
-  const { raw } = reader.any("ContentInfo");
+  const { raw } = reader.value(TAG.SEQUENCE, "ContentInfo");
   if (stored.subarray(raw.length).some((byte) => byte !== 0) || stored.length - raw.length >= 8) {
     const found = `${stored.length - raw.length} bytes`;
     throw new FormatError("authenticode.trailing", {

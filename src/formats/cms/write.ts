@@ -32,7 +32,9 @@ export function encodeSignedData(parts: SignedDataParts): Uint8Array {
     ...(signedAttributes === undefined ? [] : [asImplicitZero(signedAttributes)]),
     signatureAlgorithm(certificate),
     der.octetString(parts.signature),
-    ...(unsignedAttributes.length === 0 ? [] : [der.context(1, ...unsignedAttributes.toSorted(Buffer.compare))]),
+    ...(unsignedAttributes.length === 0
+      ? []
+      : [der.context(1, ...unsignedAttributes.toSorted((a, b) => Buffer.compare(a, b)))]),
   );
   return der.sequence(
     der.integer(1),

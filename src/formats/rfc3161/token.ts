@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { equalBytes, toHex } from "../../lib/bytes/numbers.ts";
 import { FormatError, VerificationError } from "../../lib/errors.ts";
 import { DIGEST_ALGORITHMS, parseSignedData, type SignedData, verifySigner } from "../cms/index.ts";
-import { DerReader, readOnly, TAG } from "../der/index.ts";
+import { type DerReader, readOnly, TAG } from "../der/index.ts";
 import type { Certificate, HashName } from "../x509/index.ts";
 
 /** id-ct-TSTInfo (RFC 3161 §2.4.2). */
