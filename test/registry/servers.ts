@@ -195,7 +195,7 @@ function makeServerCertificate(directory: string): string {
   return readFileSync(join(directory, "authority.crt"), "utf8");
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createTcpServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -203,7 +203,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function untilListening(host: string, child: ChildProcess, said: readonly string[]): Promise<void> {
+export async function untilListening(host: string, child: ChildProcess, said: readonly string[]): Promise<void> {
   const port = Number(host.split(":")[1]);
   for (let tries = 0; tries < 100; tries++) {
     if (child.exitCode !== null) break;
@@ -218,10 +218,10 @@ async function untilListening(host: string, child: ChildProcess, said: readonly 
     await wait(50);
   }
   await stop(child);
-  throw new Error(`docker-registry does not listen on ${host}: ${said.join("")}`);
+  throw new Error(`no registry listens on ${host}: ${said.join("")}`);
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+export async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGKILL");
