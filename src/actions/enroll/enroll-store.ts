@@ -1,9 +1,8 @@
 import { stat } from "node:fs/promises";
-import { NotFoundError } from "../../lib/errors.ts";
-import { exists } from "../../model/host-io/files.ts";
 import { loadBootKeys } from "../../model/machine/boot-keys.ts";
-import { enrolIntoStore, microsoftCertificates } from "../../model/machine/enrolled-store.ts";
+import { enrolIntoStore } from "../../model/machine/enrolled-store.ts";
 import { loadStoreFile, type StoreContainer, storeStoreFile } from "../../model/machine/store-file.ts";
+import { loadMicrosoftCertificates, MICROSOFT_OWNER } from "../../model/secure-boot/index.ts";
 
 export interface EnrolStoreOptions {
   /** OVMF_VARS or AAVMF_VARS, raw or qcow2. */
@@ -16,6 +15,8 @@ export interface EnrolStoreOptions {
   readonly secureBoot?: boolean;
   /** Allow what Microsoft signs for others too. */
   readonly microsoft?: boolean;
+  /** Write nothing. */
+  readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -25,15 +26,9 @@ export interface EnrolledStore {
   readonly secureBoot: boolean;
   /** Subjects of the certificates in db. */
   readonly db: readonly string[];
+  /** Entries of dbx that the owner of the keys adds. */
+  readonly revoked: number;
 }
-
-/** Stores of distributions that have Microsoft's certificates in db. */
-const STORES_WITH_MICROSOFT = [
-  "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
-  "/usr/share/OVMF/OVMF_VARS.ms.fd",
-  "/usr/share/AAVMF/AAVMF_VARS.ms.fd",
-  "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd",
-];
 
 /**
  * Enrols keys into the variable store of a virtual machine, without booting it.
@@ -43,30 +38,23 @@ const STORES_WITH_MICROSOFT = [
  * @throws {InputOutputError} `output.…`
  */
 export async function enrolStore(options: EnrolStoreOptions): Promise<EnrolledStore> {
-  const { store, output = store, secureBoot = true, microsoft = false, signal } = options;
+  const { store, output = store, secureBoot = true, microsoft = false, dryRun = false, signal } = options;
   const keys = await loadBootKeys(options.keys);
-  const alsoAllow = microsoft ? await findMicrosoftCertificates() : [];
+  const alsoAllow = (microsoft ? await loadMicrosoftCertificates() : []).map((certificate) => ({
+    owner: MICROSOFT_OWNER,
+    certificate,
+  }));
   const { container, bytes } = await loadStoreFile(store);
   const enrolled = enrolIntoStore(bytes, keys, { secureBoot, alsoAllow });
   const { mode } = await stat(store);
-  await storeStoreFile(
-    output,
-    { container, bytes: enrolled },
-    { overwrite: output === store, mode: mode & 0o777, ...(signal === undefined ? {} : { signal }) },
-  );
-  const db = [keys.db, ...alsoAllow.map(({ certificate }) => certificate)].map(({ subject }) => subject);
-  return { path: output, container, secureBoot, db };
-}
-
-async function findMicrosoftCertificates(): Promise<ReturnType<typeof microsoftCertificates>> {
-  for (const path of STORES_WITH_MICROSOFT) {
-    if (!(await exists(path))) continue;
-    const found = microsoftCertificates((await loadStoreFile(path)).bytes);
-    if (found.length > 0) return found;
+  if (!dryRun) {
+    await storeStoreFile(
+      output,
+      { container, bytes: enrolled },
+      { overwrite: output === store, mode: mode & 0o777, ...(signal === undefined ? {} : { signal }) },
+    );
   }
-  throw new NotFoundError(
-    "enrol.no-microsoft-certificates",
-    `no variable store with Microsoft's certificates is installed (${STORES_WITH_MICROSOFT[0]})`,
-    { hint: "install the package ovmf" },
-  );
+  const db = [keys.db, ...(keys.old?.db ? [keys.old.db] : []), ...alsoAllow.map(({ certificate }) => certificate)];
+  const revoked = keys.dbx?.reduce((sum, { signatures }) => sum + signatures.length, 0) ?? 0;
+  return { path: output, container, secureBoot, db: db.map(({ subject }) => subject), revoked };
 }

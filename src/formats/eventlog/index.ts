@@ -11,6 +11,7 @@
  * Follows the TCG PC Client Platform Firmware Profile 1.06 §10. A log proves nothing until its replay equals PCRs that a
  * TPM signed; then its digests are known, and data only where it hashes to its digest. Not supported: logs of TPM 1.2.
  */
+export { listOptionRoms, type OptionRom } from "./drivers.ts";
 export { EVENT_TYPES, type EventTypeName, type HashAlgorithm } from "./layout.ts";
 export { type EventLog, type LogEvent, parseEventLog } from "./read.ts";
 export { extendPcr, replayEventLog } from "./replay.ts";

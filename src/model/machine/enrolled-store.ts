@@ -6,11 +6,22 @@ import {
   KEY_DATABASES,
   SECURE_BOOT_ATTRIBUTES,
 } from "../../formats/efivars/index.ts";
-import { certificateList, encodeSignatureLists, imageHashList, parseSignatureLists } from "../../formats/esl/index.ts";
-import { parseVariableStore, updateVariableStore, type VariableValue } from "../../formats/varstore/index.ts";
-import { type Certificate, parseCertificate } from "../../formats/x509/index.ts";
+import {
+  certificateList,
+  encodeSignatureLists,
+  imageHashList,
+  parseSignatureLists,
+  type SignatureList,
+} from "../../formats/esl/index.ts";
+import {
+  parseVariableStore,
+  type StoredVariable,
+  updateVariableStore,
+  type VariableValue,
+} from "../../formats/varstore/index.ts";
+import type { Certificate } from "../../formats/x509/index.ts";
 import { type Guid, parseGuid } from "../../lib/bytes/guid.ts";
-import { equalBytes, fromHex } from "../../lib/bytes/numbers.ts";
+import { equalBytes, fromHex, toHex } from "../../lib/bytes/numbers.ts";
 import type { BootKeys } from "./boot-keys.ts";
 
 export interface EnrolOptions {
@@ -32,7 +43,8 @@ const NOTHING_FORBIDDEN = imageHashList(parseGuid("a0baa8a3-041d-48a8-bc87-c36d1
 const NOTHING_FORBIDDEN_TIME = new Date("2010-01-01T00:00:00Z");
 
 /**
- * Puts PK, KEK and db into a variable store in place of what it had, and switches Secure Boot on. A dbx stays.
+ * Puts PK, KEK and db into a variable store in place of what it had, and switches Secure Boot on. A dbx stays, with what
+ * the keys' owner revoked behind it.
  *
  * On a store as packaged this gives the bytes of `virt-fw-vars --set-pk … --add-kek … --add-db … --secure-boot`.
  *
@@ -45,16 +57,17 @@ export function enrolIntoStore(store: Uint8Array, keys: BootKeys, options: Enrol
   const own = (certificate: Certificate): AllowedCertificate => ({ owner: keys.owner, certificate });
   const values = [
     certificates("PK", [own(keys.PK)]),
-    certificates("KEK", [own(keys.KEK)]),
-    certificates("db", [own(keys.db), ...alsoAllow]),
+    certificates("KEK", [keys.KEK, ...(keys.old?.KEK ? [keys.old.KEK] : [])].map(own)),
+    certificates("db", [...[keys.db, ...(keys.old?.db ? [keys.old.db] : [])].map(own), ...alsoAllow]),
     flag("SecureBootEnable", EFI_SECURE_BOOT_ENABLE_DISABLE, secureBoot),
     // Custom mode would let anything on the machine write the key databases.
     flag("CustomMode", EFI_CUSTOM_MODE_ENABLE, false),
   ];
-  const hasDbx = parseVariableStore(store).variables.some(
+  const dbx = parseVariableStore(store).variables.find(
     ({ name, vendor }) => name === "dbx" && equalBytes(vendor, KEY_DATABASES.dbx.vendor),
   );
-  return updateVariableStore(store, hasDbx ? values : [...values, emptyDbx()]);
+  if (keys.dbx !== undefined) return updateVariableStore(store, [...values, forbidding(keys.dbx, dbx)]);
+  return updateVariableStore(store, dbx === undefined ? [...values, forbidding([NOTHING_FORBIDDEN])] : values);
 }
 
 function certificates(name: "PK" | "KEK" | "db", entries: readonly AllowedCertificate[]): VariableValue {
@@ -68,32 +81,23 @@ function certificates(name: "PK" | "KEK" | "db", entries: readonly AllowedCertif
   };
 }
 
-function emptyDbx(): VariableValue {
+/** @param before stays in front, and what it has is not added again, as when firmware appends */
+function forbidding(lists: readonly SignatureList[], before?: StoredVariable): VariableValue {
   const { name, vendor } = KEY_DATABASES.dbx;
-  const time = encodeEfiTime(NOTHING_FORBIDDEN_TIME);
-  return { name, vendor, attributes: SECURE_BOOT_ATTRIBUTES, time, data: encodeSignatureLists([NOTHING_FORBIDDEN]) };
+  const time = before?.time ?? encodeEfiTime(NOTHING_FORBIDDEN_TIME);
+  const known = new Set(
+    parseSignatureLists(before?.data ?? new Uint8Array(), "dbx").flatMap(({ signatures }) =>
+      signatures.map(({ data }) => toHex(data)),
+    ),
+  );
+  const added = lists
+    .map((list) => ({ ...list, signatures: list.signatures.filter(({ data }) => !known.has(toHex(data))) }))
+    .filter(({ signatures }) => signatures.length > 0);
+  const data = Buffer.concat([before?.data ?? new Uint8Array(), encodeSignatureLists(added)]);
+  return { name, vendor, attributes: SECURE_BOOT_ATTRIBUTES, time, data };
 }
 
 function flag(name: string, vendor: Guid, value: boolean): VariableValue {
   const attributes = EFI_VARIABLE.NON_VOLATILE | EFI_VARIABLE.BOOTSERVICE_ACCESS;
   return { name, vendor, attributes, data: Uint8Array.of(value ? 1 : 0) };
-}
-
-/** Owner of the entries that Microsoft has in db and KEK everywhere. */
-const MICROSOFT = parseGuid("77fa9abd-0359-4d32-bd60-28f4e78f784b");
-
-/**
- * Picks Microsoft's certificates for other people's programs (boot loaders, option ROMs) from the db of a store that a
- * distribution ships. Those for Windows itself are left out, and so is KEK: it would let Microsoft change db.
- */
-export function microsoftCertificates(store: Uint8Array): AllowedCertificate[] {
-  const db = parseVariableStore(store).variables.find(
-    ({ name, vendor }) => name === "db" && equalBytes(vendor, KEY_DATABASES.db.vendor),
-  );
-  return parseSignatureLists(db?.data ?? new Uint8Array(), "db")
-    .filter(({ typeName }) => typeName === "x509")
-    .flatMap(({ signatures }) => signatures)
-    .filter(({ owner }) => equalBytes(owner, MICROSOFT))
-    .map(({ owner, data }) => ({ owner, certificate: parseCertificate(data, "certificate in db") }))
-    .filter(({ certificate }) => !/CN=[^,]*Windows/.test(certificate.subject));
 }
