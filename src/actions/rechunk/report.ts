@@ -14,7 +14,7 @@ export interface RechunkReport {
   /** Lowest first. */
   readonly layers: readonly RechunkedLayer[];
   readonly sourceLayers: { readonly count: number; readonly size: number };
-  /** Of bytes in tars: what the next update is expected to bring, and what it would in one layer and in any number. */
+  /** Bytes of tars that the next update is expected to change; what it would be in one layer, and in any number. */
   readonly expected: { readonly update: number; readonly atMost: number; readonly atLeast: number };
   readonly previous: readonly PreviousReport[];
   readonly warnings: readonly { readonly code: string; readonly message: string }[];

@@ -88,7 +88,7 @@ export function findComponents(tree: Tree, owners: ReadonlyMap<Leaf, string>): C
     const found = growing.get(component) ?? { entries: [], size: 0, newest: 0n, intervalDays: undefined };
     growing.set(component, found);
     found.entries.push(entry);
-    found.size += HEADER_SIZE + (entry.linkTo === undefined ? alignUp(contentSize(entry.node), HEADER_SIZE) : 0);
+    found.size += entry.linkTo === undefined ? tarSizeOf(entry.node) : HEADER_SIZE;
     if (entry.node.meta.mtimeSec > found.newest) found.newest = entry.node.meta.mtimeSec;
     found.intervalDays ??= intervalDays;
   }
@@ -208,6 +208,9 @@ function topOf(path: string): string {
 
 /** Levels of directories that tell one thing from another. */
 const LEVELS: Readonly<Record<string, number>> = { opt: 2, srv: 2, usr: 3, var: 3 };
+
+/** Bytes of an entry in a tar, but for extended headers. */
+export const tarSizeOf = (node: Leaf | Directory): number => HEADER_SIZE + alignUp(contentSize(node), HEADER_SIZE);
 
 export function contentSize(node: Leaf | Directory): number {
   return node.kind === "file" ? sizeOf(node.content) : 0;

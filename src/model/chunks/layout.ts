@@ -1,5 +1,5 @@
 import type { Build } from "./build.ts";
-import type { PlacedEntry } from "./components.ts";
+import { type PlacedEntry, tarSizeOf } from "./components.ts";
 import { estimateChanges, type Signatures } from "./history.ts";
 import type { LayerTar } from "./layer-tar.ts";
 import { expectedBytes, type HeldLayer, packComponents, type Weighed } from "./pack.ts";
@@ -16,7 +16,7 @@ export interface Layout {
   /** Lowest first: what hosts have, then the calmest. */
   readonly layers: readonly PlannedLayer[];
   readonly components: readonly Weighed[];
-  /** Bytes of the tars that an update is expected to bring, without the last layer; in one layer alone: `atMost`. */
+  /** Bytes of tars that an update is expected to change; what it would be in one layer, and in any number. */
   readonly expected: { readonly update: number; readonly atMost: number; readonly atLeast: number };
 }
 
@@ -36,18 +36,16 @@ export function planLayout({ found, signatures }: Build, options: LayoutOptions)
   const changes = estimateChanges(components, [signatures, ...earlier]);
   const weighed = components.map(({ name, size }) => ({ name, size, probability: changes.get(name) ?? 0 }));
   const names = components.map(({ name }) => name);
-  const expected = {
-    update: 0,
-    atMost: expectedBytes(weighed, [{ components: names }]),
-    atLeast: expectedBytes(
-      weighed,
-      names.map((name) => ({ components: [name] })),
-    ),
-  };
+  // The last layer changes with whatever changes: times of directories, the digest in a UKI.
+  const lastSize = last.reduce((sum, { node }) => sum + tarSizeOf(node), 0);
+  const expect = (layers: readonly { readonly components: readonly string[] }[]): number =>
+    lastSize + expectedBytes(weighed, layers);
+  const atMost = expect([{ components: names }]);
+  const atLeast = expect(names.map((name) => ({ components: [name] })));
   if (maxLayers <= 1 || components.length === 0) {
     const entries = inOrder([...components.flatMap((component) => component.entries), ...last]);
     const one = { entries, directories, components: names, probability: 1 };
-    return { layers: [one], components: weighed, expected: { ...expected, update: expected.atMost } };
+    return { layers: [one], components: weighed, expected: { update: atMost, atMost, atLeast } };
   }
   const held = heldLayersOf(heldLayers, signatures, earlier[0] ?? new Map());
   const packed = packComponents(weighed, { maxLayers: maxLayers - 1, held });
@@ -61,7 +59,7 @@ export function planLayout({ found, signatures }: Build, options: LayoutOptions)
   return {
     layers: [...layers, { components: [], probability: 1, entries: last, directories }],
     components: weighed,
-    expected: { ...expected, update: expectedBytes(weighed, layers) },
+    expected: { update: expect(layers), atMost, atLeast },
   };
 }
 
