@@ -13,6 +13,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   "actions/attach": ["actions/seal"],
   "actions/seal-index": ["actions/seal"],
   "actions/sign-request": ["actions/diff", "actions/lint", "actions/seal"],
+  "actions/signer-service": ["actions/diff", "actions/sign-request"],
   "formats/audit-log": ["formats/oci", "formats/signing-request", "formats/x509"],
   "formats/composefs-artifact": ["formats/fsverity"],
   "formats/in-toto": ["formats/oci"],

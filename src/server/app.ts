@@ -8,6 +8,7 @@ import { NotFoundError, quote, SealwrightError, UsageError } from "../lib/errors
 import {
   type Client,
   isRequestState,
+  lastAuditLine,
   listRequests,
   loadRequest,
   storeRequestFile,
@@ -159,6 +160,11 @@ export function createApp(service: Service, stopping: AbortSignal): Hono<{ Varia
     const lines: string[] = [];
     for await (const line of streamAudit(queue)) lines.push(line);
     return context.body(lines.map((line) => `${line}\n`).join(""), 200, { "content-type": "application/jsonl" });
+  });
+  app.get("/api/v1/audit/head", async (context) => {
+    const last = await lastAuditLine(queue);
+    if (last === undefined) throw new NotFoundError("service.audit-empty", "nothing was signed or refused yet");
+    return context.body(await desk.auditHead(last.line), 200, { "content-type": "application/json" });
   });
   app.get("/api/v1/events", (context) => eventStream(watcher, AbortSignal.any([context.req.raw.signal, stopping])));
   return app;

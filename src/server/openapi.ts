@@ -64,6 +64,7 @@ const schemas: Readonly<Record<string, Schema>> = {
             omitted: whole,
           }),
         ),
+        "problem?": ref("Refusal"),
       }),
     ),
   }),
@@ -173,6 +174,12 @@ const operations: Readonly<Record<string, Readonly<Record<string, Operation>>>> 
     get: {
       summary: "The audit log",
       answers: { 200: { description: "One JSON document a line", content: { "application/jsonl": { schema: text } } } },
+    },
+  },
+  "/api/v1/audit/head": {
+    get: {
+      summary: "How far the audit log goes, signed",
+      answers: { 200: answer("The head; a log that is read afterwards goes at least so far", { type: "object" }) },
     },
   },
   "/api/v1/events": {

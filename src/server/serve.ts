@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { SigningDesk } from "../actions/signer-service/desk.ts";
 import { createLog } from "../actions/signer-service/log.ts";
 import { SigningWorker } from "../actions/signer-service/worker.ts";
-import { openSigningQueue } from "../model/signing-queue/index.ts";
+import { openSigningQueue, type SigningQueue } from "../model/signing-queue/index.ts";
 import { createApp } from "./app.ts";
 import { type ListenOptions, listen } from "./listen.ts";
 import { loadPageFiles } from "./page-files.ts";
@@ -11,7 +11,7 @@ import { Watcher } from "./watcher.ts";
 export interface ServeOptions extends ListenOptions {
   /** Path of an SQLite file, or `postgres://…`. */
   readonly queue: string;
-  readonly openDesk: () => Promise<SigningDesk>;
+  readonly openDesk: (queue: SigningQueue) => Promise<SigningDesk>;
   readonly lifetimeMs: number;
   /** Unlike that of every other server on the same queue. */
   readonly owner: string;
@@ -30,7 +30,7 @@ export async function serveSigning(options: ServeOptions): Promise<void> {
   const { lifetimeMs, now, owner, signal } = options;
   const log = createLog(options.write, { now, verbose: options.verbose ?? false });
   await using queue = await openSigningQueue(options.queue);
-  await using desk = await options.openDesk();
+  await using desk = await options.openDesk(queue);
   const page = await loadPageFiles();
   const watcher = new Watcher(queue, log);
   const { leaseMs } = options;

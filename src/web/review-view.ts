@@ -76,10 +76,15 @@ export function diffView(diff: DiffView | null): HTMLElement {
   return section(
     "Changes",
     element("p.faint", {}, "Since ", diff.beforeName !== undefined && [diff.beforeName, ", "], code(diff.before)),
-    changed.length === 0 && element("p", {}, "The trees are the same."),
+    diff.problem !== undefined &&
+      element(
+        "div.notice.warn",
+        {},
+        element("p", {}, "They cannot be compared: ", diff.problem.message, " ", code(diff.problem.code)),
+      ),
+    diff.problem === undefined && changed.length === 0 && element("p", {}, "The trees are the same."),
     changed.map(diffSection),
-    quiet.length > 0 &&
-      element("p.faint", {}, "Unchanged: ", quiet.map(({ title }) => title.toLowerCase()).join(", "), "."),
+    quiet.length > 0 && element("p.faint", {}, "Unchanged: ", quiet.map(({ title }) => title).join(", "), "."),
   );
 }
 

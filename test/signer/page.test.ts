@@ -179,18 +179,16 @@ test("who only reads sees everything and decides nothing", async () => {
   const page = await browser.open(service.url);
   // A name with characters that turn text around is shown with them, not turned around.
   await page.route("**/api/v1/session", (route) => route.fulfill({ json: { name: "au\u202editor", role: "auditor" } }));
-  await page
-    .context()
-    .addCookies([
-      {
-        name: "__Host-sealwright",
-        value: aliceToken,
-        url: service.url,
-        secure: true,
-        httpOnly: true,
-        sameSite: "Strict",
-      },
-    ]);
+  await page.context().addCookies([
+    {
+      name: "__Host-sealwright",
+      value: aliceToken,
+      url: service.url,
+      secure: true,
+      httpOnly: true,
+      sameSite: "Strict",
+    },
+  ]);
   await page.goto(`${service.url}/#/requests/${id}`);
   await page.reload();
   await page.getByRole("heading", { name: "Changes" }).waitFor();

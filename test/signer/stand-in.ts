@@ -9,6 +9,7 @@ import {
   type SigningRequest,
 } from "../../src/formats/signing-request/index.ts";
 import { PolicyError, type SealwrightError } from "../../src/lib/errors.ts";
+import type { AuditWriter } from "../../src/model/signing-queue/index.ts";
 import type { ReviewView } from "../../src/model/signing-service/index.ts";
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -119,7 +120,9 @@ export class StandInDesk implements SigningDesk {
 
   review(): Promise<Reviewed> {
     const { quorum, review = EMPTY_REVIEW } = this.#options;
-    return Promise.resolve({ review, quorum, refusal: this.refusal });
+    const error = this.refusal;
+    const refusal = error && { error, audit: this.#audit({ refused: error.code }) };
+    return Promise.resolve({ review, quorum, refusal });
   }
 
   async sign(work: DeskWork, approvals: readonly Approval[]): Promise<Signed> {
@@ -133,9 +136,17 @@ export class StandInDesk implements SigningDesk {
         file: `${name}.sig`,
         bytes: Buffer.from(`of ${name}`).toString("base64"),
       })),
-      audit: (last, sequence) =>
-        Promise.resolve(JSON.stringify({ sequence, last: last === undefined ? null : sha256(last), signed: id })),
+      audit: this.#audit({ signed: id }),
     };
+  }
+
+  auditHead(last: string): Promise<string> {
+    return Promise.resolve(JSON.stringify({ line: sha256(last) }));
+  }
+
+  #audit(facts: object): AuditWriter {
+    return (last, sequence) =>
+      Promise.resolve(JSON.stringify({ sequence, last: last === undefined ? null : sha256(last), ...facts }));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

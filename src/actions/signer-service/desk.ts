@@ -24,8 +24,8 @@ export interface Reviewed {
   readonly review: ReviewView;
   /** Approvals that the policy asks for. */
   readonly quorum: number;
-  /** Why it is not to be signed, whoever approves. */
-  readonly refusal: SealwrightError | undefined;
+  /** Why it is not to be signed, whoever approves, and what the audit log says of that. */
+  readonly refusal: { readonly error: SealwrightError; readonly audit: AuditWriter } | undefined;
 }
 
 export interface Signed {
@@ -51,4 +51,6 @@ export interface SigningDesk extends AsyncDisposable {
    * @throws {SealwrightError} when anything of that does not
    */
   sign(work: DeskWork, approvals: readonly Approval[]): Promise<Signed>;
+  /** Signs how far the audit log goes. */
+  auditHead(last: string): Promise<string>;
 }

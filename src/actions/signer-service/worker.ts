@@ -136,9 +136,9 @@ export class SigningWorker {
     };
     if (job.state === "reviewing") {
       const { quorum, refusal, review } = await desk.review(work);
-      if (refusal !== undefined) await refuseJob(queue, job, toRefusal(refusal), undefined, review);
+      if (refusal !== undefined) await refuseJob(queue, job, toRefusal(refusal.error), refusal.audit, review);
       else await finishReview(queue, job, { review, quorum });
-      log.info("reviewed", { request: job.id, quorum, ...(refusal && { refused: refusal.code }) });
+      log.info("reviewed", { request: job.id, quorum, ...(refusal && { refused: refusal.error.code }) });
     } else {
       const approvals = await this.#approvals(entry);
       // Signing is what must not happen twice, so the lease is looked at once more right before.

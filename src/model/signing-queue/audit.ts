@@ -21,7 +21,7 @@ export async function appendAudit(
   work: (trx: Transaction<Tables>) => Promise<void>,
 ): Promise<void> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const last = await lastLine(queue);
+    const last = await lastAuditLine(queue);
     const sequence = (last?.sequence ?? -1) + 1;
     const line = await write(last?.line, sequence);
     const added = await queue.transaction(async (trx) => {
@@ -40,14 +40,15 @@ export async function appendAudit(
   throw new InputOutputError("queue.audit-contended", `the audit log grew ${MAX_TRIES} times while a line was made`);
 }
 
-const lastLine = (queue: SigningQueue) =>
+/** The end of the audit log. */
+export const lastAuditLine = (queue: SigningQueue) =>
   queue.db.selectFrom("audit").selectAll().orderBy("sequence", "desc").limit(1).executeTakeFirst();
 
 const PAGE = 500;
 
-/** Every line of the audit log, in order. */
-export async function* streamAudit(queue: SigningQueue): AsyncGenerator<string, void, void> {
-  for (let from = 0; ; ) {
+/** The lines of the audit log, in order. @param first sequence number of the first one */
+export async function* streamAudit(queue: SigningQueue, first = 0): AsyncGenerator<string, void, void> {
+  for (let from = first; ; ) {
     const rows = await queue.db
       .selectFrom("audit")
       .selectAll()

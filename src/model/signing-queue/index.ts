@@ -19,7 +19,7 @@ export {
   type Role,
   revokeAccess,
 } from "./access.ts";
-export { type AuditWriter, appendAudit, streamAudit } from "./audit.ts";
+export { type AuditWriter, appendAudit, lastAuditLine, streamAudit } from "./audit.ts";
 export { openSigningQueue, type SigningQueue } from "./database.ts";
 export { decideRequest, type NewDecision } from "./decisions.ts";
 export { storeRequestFile, streamRequestFile } from "./files.ts";

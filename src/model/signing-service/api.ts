@@ -94,6 +94,8 @@ export interface DiffView {
   readonly beforeName?: string;
   /** What gives rights or runs by itself comes first. */
   readonly sections: readonly DiffSectionView[];
+  /** Why they cannot be compared. */
+  readonly problem?: RefusalView;
 }
 
 export interface DiffSectionView {

@@ -109,6 +109,11 @@ export class ServiceClient implements AsyncDisposable {
     return await this.#send("GET", "audit");
   }
 
+  /** How far the audit log goes, signed: a log that is read afterwards goes at least so far. */
+  async auditHead(): Promise<Uint8Array> {
+    return await this.#send("GET", "audit/head");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent.destroy();
   }
