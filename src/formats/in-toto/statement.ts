@@ -14,7 +14,8 @@ const statementSchema = v.looseObject({
   _type: v.picklist([STATEMENT_TYPE, STATEMENT_TYPE_0_1]),
   subject: v.array(v.looseObject({ name: v.nullish(v.string()), digest: v.record(v.string(), v.string()) })),
   predicateType: v.string(),
-  predicate: v.looseObject({}),
+  /** cosign leaves it out where the type says it all. */
+  predicate: v.nullish(v.looseObject({})),
 });
 
 export type Statement = Immutable<v.InferOutput<typeof statementSchema>>;

@@ -32,6 +32,14 @@ test("judgeReferrers() verifies what cosign 2.4.1 signed and attested", async ()
   ]);
 });
 
+test("judgeReferrers() verifies the bundles of cosign 3.0.2", async () => {
+  const remarks = await judge(vector("cosign-3.0.2"), [vector("cosign.pub")]);
+  expect(remarks.map(({ fault, kind, signature }) => ({ fault, kind, status: signature.status }))).toEqual([
+    { fault: undefined, kind: "provenance", status: "good" },
+    { fault: undefined, kind: "signature", status: "good" },
+  ]);
+});
+
 test("judgeReferrers() says when no key was given", async () => {
   const remarks = await judge(vector("cosign-2.4.1"), []);
   expect(remarks.map(({ signature }) => signature.status)).toEqual(["unchecked", "unchecked"]);
