@@ -19,6 +19,7 @@ import { sbomCommand } from "./commands/sbom.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { signCommand } from "./commands/sign.ts";
 import { signRequestCommand } from "./commands/sign-request.ts";
+import { signerRoutes } from "./commands/signer.ts";
 import { ukiRoutes } from "./commands/uki.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { vmRoutes } from "./commands/vm.ts";
@@ -40,6 +41,7 @@ const root = buildRouteMap<string, Context>({
     sign: signCommand,
     seal: sealCommand,
     signRequest: signRequestCommand,
+    signer: signerRoutes,
     audit: auditRoutes,
     verify: verifyCommand,
     disk: diskRoutes,
