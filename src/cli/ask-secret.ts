@@ -20,11 +20,15 @@ export function askOnTerminal(beforeAsking: () => void, signal: AbortSignal): As
     if (terminal === undefined) return undefined;
     beforeAsking();
     const { input, output } = terminal;
-    output.write(`${kind} of ${opens}: `);
+    const question = kind === "PIN" ? "PIN" : "Passphrase";
     try {
-      const answer = await readHidden(input, signal);
+      // Raw mode turns the echo off, so it comes before anybody is asked to type.
+      input.setRawMode(true);
+      output.write(`${question} of ${opens}: `);
+      const answer = await readLine(input, signal);
       return answer === "" ? undefined : answer;
     } finally {
+      input.setRawMode(false);
       output.write("\n");
       input.destroy();
       output.destroy();
@@ -40,19 +44,20 @@ function openTerminal(): { input: ReadStream; output: WriteStream } | undefined 
   }
 }
 
-/** Line editing is ours in raw mode, which is what turns the echo off. */
-function readHidden(input: ReadStream, signal: AbortSignal): Promise<string> {
-  input.setRawMode(true);
+/** Line editing is ours in raw mode. */
+function readLine(input: ReadStream, signal: AbortSignal): Promise<string> {
   input.setEncoding("utf8");
   return new Promise((resolve, reject) => {
     let typed: string[] = [];
     const end = (finish: () => void): void => {
       signal.removeEventListener("abort", interrupt);
-      input.setRawMode(false);
       finish();
     };
     const interrupt = (): void => end(() => reject(new InterruptedError()));
     signal.addEventListener("abort", interrupt);
+    // A terminal that is gone answers nothing.
+    input.once("error", () => end(() => resolve("")));
+    input.once("end", () => end(() => resolve("")));
     input.on("data", (chunk: string) => {
       for (const character of chunk) {
         if (character === CTRL_C) return interrupt();

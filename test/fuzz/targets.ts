@@ -1,6 +1,11 @@
 /** What is fuzzed: each parser with valid inputs to start from. A parser that is new comes in here. */
 import { readFileSync } from "node:fs";
-import { listSignatures, verifyPe } from "../../src/formats/authenticode/index.ts";
+import {
+  listSignatures,
+  parsePeSignature,
+  verifyPe,
+  verifySignatureTimestamp,
+} from "../../src/formats/authenticode/index.ts";
 import { parseBootEntry, parseEntryName, parseLoaderConf } from "../../src/formats/bls/index.ts";
 import { parseSignedData } from "../../src/formats/cms/index.ts";
 import { listInitramfs } from "../../src/formats/cpio/index.ts";
@@ -30,7 +35,9 @@ import {
   parseReference,
 } from "../../src/formats/oci/index.ts";
 import { parsePe, readCertificateTable, requireLoadable } from "../../src/formats/pe/index.ts";
+import { parsePkcs11Uri } from "../../src/formats/pkcs11-uri/index.ts";
 import { openQcow2 } from "../../src/formats/qcow2/index.ts";
+import { parseTimestampResponse, parseTimestampToken, verifyTimestamp } from "../../src/formats/rfc3161/index.ts";
 import { parseRpmdb } from "../../src/formats/rpmdb/index.ts";
 import { SelinuxPolicy } from "../../src/formats/selinux/index.ts";
 import { parseSplitStream, readSplitStream } from "../../src/formats/splitstream/index.ts";
@@ -131,6 +138,22 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
     name: "cms",
     corpus: () => fixturesIn("secureboot/pe", ".der"),
     run: (bytes) => void parseSignedData(bytes),
+  },
+  {
+    name: "detached signature",
+    corpus: () => fixturesIn("secureboot/pe", ".p7.der"),
+    run: (bytes) => void verifySignatureTimestamp(parsePeSignature(bytes)),
+  },
+  {
+    name: "timestamp",
+    corpus: () => vectorsIn("rfc3161", ".tsr"),
+    run: (bytes) => void verifyTimestamp(parseTimestampToken(parseTimestampResponse(bytes)), bytes),
+  },
+  {
+    name: "PKCS #11 URI",
+    corpus: () =>
+      texts("pkcs11:token=a%20b;id=%01;type=private;slot-id=1?pin-source=file:/a&module-path=/b.so", "pkcs11:"),
+    run: (bytes) => void parsePkcs11Uri(text(bytes)),
   },
   {
     name: "x509",
