@@ -3,7 +3,9 @@ import {
   type Approval,
   type ApprovalContent,
   approvalMessage,
+  encodeApproval,
   makeApproval,
+  parseApproval,
   type SigningRequest,
   showTime,
 } from "../../formats/signing-request/index.ts";
@@ -33,6 +35,7 @@ export interface ApproveReport {
  * Writes an approval or a rejection into the directory of a request, in the place of an earlier one of the same name.
  *
  * @throws {UsageError} `approval.approver` for a name that is none; {UnsupportedError} `approval.key-type`
+ * @throws {FormatError} `approval.malformed` for a reason of several lines
  * @throws as `loadSigningRequest`, `openPolicyKey`
  */
 export async function approveRequest(directory: string, options: ApproveOptions): Promise<ApproveReport> {
@@ -53,5 +56,7 @@ export async function approveRequest(directory: string, options: ApproveOptions)
     algorithm: key.algorithm,
   };
   const approval = makeApproval(content, await key.sign(approvalMessage(content)));
+  // What cannot be read again is not written: a reason of several lines, for one.
+  parseApproval(encodeApproval(approval));
   return { directory, request, approval, file: await storeApproval(directory, approval) };
 }

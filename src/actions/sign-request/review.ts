@@ -6,7 +6,7 @@ import { silent } from "../../lib/progress.ts";
 import type { FoundApproval } from "../../model/signing-request/index.ts";
 import { diffImages } from "../diff/diff-images.ts";
 import type { DiffReport } from "../diff/report.ts";
-import { type LintFinding, lintImage } from "../lint/lint-image.ts";
+import { type LintFinding, type LintReport, lintImage } from "../lint/lint-image.ts";
 import { type RemadeSeal, type RemakeOptions, remakeSeal } from "../seal/remake.ts";
 import { type JudgedApprovals, judgeApprovals } from "./approvals.ts";
 import type { SigningHistory } from "./history.ts";
@@ -77,7 +77,15 @@ export async function openReview(
     progress({ step: "review.diff", text: "comparing with the image that was signed last" });
     const compared = last && (await compare(last, here, reading));
     const approvals = judgeApprovals(options.approvals, request.id, policy);
-    const rules = judgeRules({ request, policy, readFrom, last, lint: lint && summarize(lint), approvals, now });
+    const rules = judgeRules({
+      request,
+      policy,
+      readFrom,
+      last,
+      lint: lint && summarize(lint, policy),
+      approvals,
+      now,
+    });
     const review: Review = {
       request,
       name,
@@ -126,15 +134,12 @@ async function lintAsTold(
   options: Reading & { readonly platform: string; readonly now: Date },
 ) {
   if (rules.lint === "off") return undefined;
-  return await lintImage(reference, {
-    ...options,
-    skip: rules["skip-lints"],
-    fatalWarnings: rules.lint === "warnings",
-  });
+  return await lintImage(reference, { ...options, skip: rules["skip-lints"] });
 }
 
-function summarize({ failed, findings }: Awaited<ReturnType<typeof lintImage>>) {
-  return { failed, names: findings.map(({ level, name }) => (level === "fatal" ? name : `${name} (warning)`)) };
+function summarize({ findings }: LintReport, { rules }: LoadedPolicy) {
+  const failed = findings.filter(({ level }) => level === "fatal" || rules.lint === "warnings");
+  return { failed: failed.length, names: failed.map(({ name }) => name) };
 }
 
 /** An image that is gone from where it was is no reason to sign nothing any more: the version is in the log. */

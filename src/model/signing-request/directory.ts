@@ -53,6 +53,7 @@ export interface StoreRequestOptions {
  *
  * @param files by name
  * @throws {InputOutputError} `output.exists`, `output.unwritable`, `output.no-space`
+ * @throws {FormatError} as `parseSigningRequest`
  */
 export async function storeSigningRequest(
   directory: string,
@@ -61,6 +62,9 @@ export async function storeSigningRequest(
   options: StoreRequestOptions = {},
 ): Promise<void> {
   const place = join(dirname(directory), basename(directory));
+  const document = encodeSigningRequest(request);
+  // What cannot be read again is not written: an image can have a name that no request takes.
+  parseSigningRequest(document);
   const write = options.signal === undefined ? {} : { signal: options.signal };
   const taken = await exists(place);
   if (taken && options.overwrite !== true && (await readdirOf(place)).length > 0) {
@@ -72,7 +76,7 @@ export async function storeSigningRequest(
   for (const { name, toBeSigned } of request.items) {
     await storeFile(join(temp.path, TO_BE_SIGNED, name), Buffer.from(toBeSigned, "base64"), write);
   }
-  await storeFile(join(temp.path, REQUEST_FILE), encodeSigningRequest(request), write);
+  await storeFile(join(temp.path, REQUEST_FILE), document, write);
   try {
     await using old = await openTempDirBeside(place);
     if (taken) await rename(place, join(old.path, "old"));
