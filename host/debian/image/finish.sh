@@ -80,8 +80,10 @@ mkdir -p /sysroot
 [ ! -f /etc/adduser.conf ] || sed -i 's|^#* *DHOME=.*|DHOME=/var/home|' /etc/adduser.conf
 
 # --- /etc -------------------------------------------------------------------------------------------------------
-# The build machine's name, addresses and disks, and the backups of account files.
+# The build machine's name, addresses and disks, and the backups of account files. Every machine makes host keys of
+# its own: sshd-keygen.service.
 rm -f /etc/hostname /etc/resolv.conf /etc/fstab /etc/mtab /etc/.pwd.lock /etc/.resolv.conf.systemd-resolved.bak
+rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
 echo uninitialized >/etc/machine-id
 # Packages were installed before the presets of files/ were there.

@@ -148,7 +148,11 @@ export async function startMachine(disk: string, options: StartOptions): Promise
     report: options.report === true ? report : undefined,
     network: options.network !== false,
     publish: options.publish,
-    credentials: new Map([...(key?.credentials ?? []), ...(options.credentials ?? [])]),
+    credentials: new Map([
+      ...(options.network === false ? [] : NETWORK_CREDENTIALS),
+      ...(key?.credentials ?? []),
+      ...(options.credentials ?? []),
+    ]),
   };
   const qemu = await startProcess(qemuArguments(config), {
     log: join(directory, "qemu.log"),
@@ -179,6 +183,11 @@ export async function startMachine(disk: string, options: StartOptions): Promise
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+/** An address from QEMU, for guests with systemd-networkd that say nothing about their network cards. */
+const NETWORK_CREDENTIALS = new Map([
+  ["network.network.89-sealwright", Buffer.from("[Match]\nType=ether\n\n[Network]\nDHCP=yes\n")],
+]);
 
 const DEFAULT_MEMORY = 1024;
 const DEFAULT_CPUS = 2;

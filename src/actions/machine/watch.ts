@@ -26,19 +26,22 @@ const SETTLE_MS = 1500;
 export async function watchMachine(machine: Machine, { signal, timeoutMs, until }: WatchOptions): Promise<Outcome> {
   let over = false;
   void machine.ended.then(() => (over = true));
-  let refusedFor = 0;
-  for (let waited = 0; ; waited += POLL_MS) {
+  const started = performance.now();
+  let refusedAt: number | undefined;
+  for (;;) {
     throwIfInterrupted(signal);
     const ended = over;
     const serial = await loadSerial(machine.serialLog);
+    // Asking may take a while by itself.
     if (await until(serial)) return { kind: "reached" };
+    const now = performance.now();
     const diagnosis = diagnose(serial);
     if (ended) return { kind: "ended", diagnosis };
     if (diagnosis?.final === true) {
-      refusedFor += POLL_MS;
-      if (refusedFor >= SETTLE_MS) return { kind: "refused", diagnosis };
+      refusedAt ??= now;
+      if (now - refusedAt >= SETTLE_MS) return { kind: "refused", diagnosis };
     }
-    if (waited >= timeoutMs) return { kind: "timeout", diagnosis };
+    if (now - started >= timeoutMs) return { kind: "timeout", diagnosis };
     await pause(POLL_MS, signal);
   }
 }
