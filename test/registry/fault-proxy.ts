@@ -14,6 +14,8 @@ export type Fault =
   | { readonly kind: "drop-answer"; readonly after: number }
   /** The connection ends after so many bytes of the request's body. */
   | { readonly kind: "drop-request"; readonly after: number }
+  /** So many bytes of the answer's body, or not even its head when there are none, and then nothing. */
+  | { readonly kind: "stall"; readonly after: number }
   /** One byte of the answer's body is another. */
   | { readonly kind: "corrupt"; readonly at: number }
   /** The answer has bytes more, and says so. */
@@ -97,6 +99,11 @@ function relay(answer: IncomingMessage, response: ServerResponse, fault: Fault |
       case "drop-answer":
         response.writeHead(answer.statusCode ?? 500, answer.headers);
         response.write(bytes.subarray(0, fault.after), () => response.destroy());
+        break;
+      case "stall":
+        if (fault.after === 0) break;
+        response.writeHead(answer.statusCode ?? 500, answer.headers);
+        response.write(bytes.subarray(0, fault.after));
         break;
       case "corrupt":
         bytes.writeUInt8((bytes.readUInt8(fault.at) + 1) % 256, fault.at);

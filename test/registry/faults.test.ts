@@ -45,6 +45,12 @@ afterAll(async () => {
   home[Symbol.dispose]();
 });
 
+/** Silences are waited for in earnest, so they are short; every answer on loopback takes less by far. */
+function impatientRegistries(silenceMs: number): Registries {
+  const pacing = { now: () => Date.now(), random: () => 0, sleep: () => Promise.resolve(), silenceMs };
+  return new Registries({ env: home.env, home: home.path, pacing, tlsVerify: false });
+}
+
 const repository = (name = "test/faults"): Promise<Repository> =>
   registries.writer({ transport: "docker", registry: proxy.host, repository: name });
 
@@ -52,8 +58,9 @@ async function putBig(name?: string): Promise<void> {
   await new RegistrySink(await repository(name)).copy(memoryBlob(big, MEDIA_TYPE.layer));
 }
 
-async function getBig(): Promise<number> {
-  const content = (await repository()).openBlob(bigDigest, big.length);
+async function getBig(from = registries): Promise<number> {
+  const there = await from.writer({ transport: "docker", registry: proxy.host, repository: "test/faults" });
+  const content = there.openBlob(bigDigest, big.length);
   const blob = { mediaType: MEDIA_TYPE.layer, digest: bigDigest, size: big.length };
   return (await readBlob(blob, content, "big")).size;
 }
@@ -70,6 +77,26 @@ describe("reading a blob", () => {
     expect(await getBig()).toBe(big.length);
     const ranges = proxy.seen.filter(isBlobGet).map(({ headers }) => headers.range);
     expect(ranges).toEqual([undefined, after === 0 ? undefined : `bytes=${after}-`]);
+  });
+
+  test.each([1, 100_000])("goes on where a registry fell silent, after %i bytes", async (after) => {
+    await using impatient = impatientRegistries(1500);
+    proxy.fault = times(1, isBlobGet, { kind: "stall", after });
+    expect(await getBig(impatient)).toBe(big.length);
+    expect(proxy.seen.filter(isBlobGet).map(({ headers }) => headers.range)).toEqual([undefined, `bytes=${after}-`]);
+  });
+
+  test("asks again when a registry takes the request and does not answer", async () => {
+    await using impatient = impatientRegistries(1500);
+    proxy.fault = times(1, isBlobGet, { kind: "stall", after: 0 });
+    expect(await getBig(impatient)).toBe(big.length);
+  });
+
+  test("gives up on a registry that stays silent, and says so", async () => {
+    await using impatient = impatientRegistries(200);
+    proxy.fault = times(100, isBlobGet, { kind: "stall", after: 0 });
+    expect(await codeOfAsync(() => getBig(impatient))).toBe("registry.silent");
+    expect(proxy.seen.filter(isBlobGet)).toHaveLength(6);
   });
 
   test("gives up after six drops without progress", async () => {

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -146,6 +147,55 @@ describe("a registry with TLS of a private authority and an account", () => {
     } finally {
       process.env["PATH"] = path;
     }
+  });
+});
+
+describe("a registry that asks for certificates of its clients", () => {
+  let registry: TestRegistry;
+
+  beforeAll(async () => {
+    registry = await startRegistry({ tls: true, clients: true });
+  });
+
+  afterAll(async () => await registry[Symbol.asyncDispose]());
+
+  const keyPair = (name: string) =>
+    [`${name}.crt`, `${name}.key`].map((file) => readFileSync(join(registry.directory, file), "utf8"));
+
+  test("takes one of its authority from certs.d, as skopeo does", async () => {
+    using home = new TestHome();
+    home.trust(registry.host, registry.authority as string);
+    const [certificate = "", key = ""] = keyPair("client");
+    home.identify(registry.host, certificate, key);
+    await using registries = connect(home);
+    const reference = `${registry.host}/known/os:one`;
+    const digest = await push(reference, registries);
+    const certs = join(home.path, "config/containers/certs.d", registry.host);
+    const { stdout } = await run("skopeo", ["inspect", "--cert-dir", certs, `docker://${reference}`]);
+    expect((JSON.parse(stdout) as { Digest: string }).Digest).toBe(digest);
+  });
+
+  test("refuses a client without one, and one with that of another authority", async () => {
+    using home = new TestHome();
+    home.trust(registry.host, registry.authority as string);
+    await using nobody = connect(home);
+    expect(await codeOfAsync(() => push(`${registry.host}/known/os:no`, nobody))).toBe("registry.client-certificate");
+    await using other = await startRegistry({ tls: true });
+    const [certificate = "", key = ""] = ["crt", "key"].map((kind) =>
+      readFileSync(join(other.directory, `client.${kind}`), "utf8"),
+    );
+    home.identify(registry.host, certificate, key);
+    await using stranger = connect(home);
+    expect(await codeOfAsync(() => push(`${registry.host}/known/os:no`, stranger))).toBe("registry.client-certificate");
+  });
+
+  test("is not asked with half an identity", async () => {
+    using home = new TestHome();
+    home.write(`config/containers/certs.d/${registry.host}/client.cert`, "certificate");
+    await using registries = connect(home);
+    expect(await codeOfAsync(() => push(`${registry.host}/known/os:no`, registries))).toBe(
+      "registry.client-key-missing",
+    );
   });
 });
 

@@ -21,6 +21,8 @@ export interface TestRegistry extends TestServer {
 
 export interface RegistrySetup {
   readonly tls?: boolean;
+  /** Only clients with a certificate of the same authority. */
+  readonly clients?: boolean;
   /** User and password of the one account. */
   readonly basic?: readonly [user: string, password: string];
   readonly token?: { readonly realm: string; readonly certificate: string };
@@ -54,7 +56,7 @@ export async function startRegistry(setup: RegistrySetup = {}): Promise<TestRegi
   };
 }
 
-function registryConfig(directory: string, host: string, { basic, tls, token }: RegistrySetup): string {
+function registryConfig(directory: string, host: string, { basic, clients, tls, token }: RegistrySetup): string {
   const config = {
     version: "0.1",
     log: { level: "error" },
@@ -63,7 +65,15 @@ function registryConfig(directory: string, host: string, { basic, tls, token }: 
       addr: host,
       secret: "of a test",
       relativeurls: true,
-      ...(tls ? { tls: { certificate: join(directory, "server.crt"), key: join(directory, "server.key") } } : {}),
+      ...(tls
+        ? {
+            tls: {
+              certificate: join(directory, "server.crt"),
+              key: join(directory, "server.key"),
+              ...(clients ? { clientcas: [join(directory, "authority.crt")] } : {}),
+            },
+          }
+        : {}),
     },
     ...(basic ? { auth: { htpasswd: { realm: "test", path: join(directory, "htpasswd") } } } : {}),
     ...(token
@@ -192,6 +202,7 @@ function makeServerCertificate(directory: string): string {
     "basicConstraints=critical,CA:FALSE",
   ];
   makeSelfSigned(directory, "server", [...authority, ...names]);
+  makeSelfSigned(directory, "client", authority);
   return readFileSync(join(directory, "authority.crt"), "utf8");
 }
 
@@ -236,6 +247,12 @@ export class TestHome implements Disposable {
 
   trust(host: string, authority: string): void {
     this.write(`config/containers/certs.d/${host}/ca.crt`, authority);
+  }
+
+  /** Who the user is to a registry that wants to know it by certificate. */
+  identify(host: string, certificate: string, key: string): void {
+    this.write(`config/containers/certs.d/${host}/client.cert`, certificate);
+    this.write(`config/containers/certs.d/${host}/client.key`, key);
   }
 
   logIn(host: string, entry: Readonly<Record<string, string>>): void {

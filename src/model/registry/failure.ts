@@ -24,6 +24,7 @@ const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
 const HINTS: ReadonlyMap<string, string> = new Map([
   ["registry.unauthorized", "log in first: skopeo login, podman login or docker login; or name a file with --authfile"],
   ["registry.denied", "the account in use may not do this"],
+  ["registry.client-certificate", "put NAME.cert and NAME.key into ~/.config/containers/certs.d/HOST[:PORT]/"],
   ["registry.tls", "put the registry's CA into ~/.config/containers/certs.d/HOST[:PORT]/ca.crt"],
 ]);
 
@@ -68,14 +69,36 @@ async function errorText(response: HttpResponse): Promise<string> {
 const TLS_FAULT =
   /^(?:ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_OSSL_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 
+/** Alerts of a server that wants a certificate of the client, another one, or none of this kind (RFC 8446, 6.2). */
+const CLIENT_FAULT =
+  /_ALERT_(?:CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN|CERTIFICATE_EXPIRED)$/;
+
+/** What codes of sockets and of undici mean, for people. */
+const NETWORK_FAULTS: Readonly<Record<string, readonly [cause: string, sentence: string]>> = {
+  ECONNREFUSED: ["registry.unavailable", "nothing listens there"],
+  ECONNRESET: ["registry.unavailable", "the connection was dropped"],
+  EAI_AGAIN: ["registry.unreachable", "the name server does not answer"],
+  EHOSTUNREACH: ["registry.unreachable", "no route to it"],
+  ENETUNREACH: ["registry.unreachable", "no route to it"],
+  ETIMEDOUT: ["registry.unreachable", "it does not answer"],
+  UND_ERR_CONNECT_TIMEOUT: ["registry.unreachable", "it does not answer"],
+  UND_ERR_HEADERS_TIMEOUT: ["registry.silent", "it took the request and fell silent"],
+  UND_ERR_BODY_TIMEOUT: ["registry.silent", "it fell silent in the middle of an answer"],
+  UND_ERR_SOCKET: ["registry.unavailable", "the connection was dropped"],
+};
+
 /** What a request without an answer died of. Refusals of our own, from the body that was sent, stay what they are. */
 export function networkError(what: string, url: URL, error: unknown): SealwrightError {
   if (error instanceof SealwrightError) return error;
   const code = codeOf(error);
   const data = { url: showUrl(url), reason: code };
+  if (CLIENT_FAULT.test(code)) {
+    return makeError("registry.client-certificate", `${what}: ${url.host}: refused who we are: ${code}`, data);
+  }
   if (TLS_FAULT.test(code)) return makeError("registry.tls", `${what}: ${url.host}: TLS: ${code}`, data);
   if (code === "ENOTFOUND") return makeError("registry.unreachable", `${what}: no such host: ${url.hostname}`, data);
-  return makeError("registry.unavailable", `${what}: ${url.host}: ${code}`, data, { temporary: true });
+  const [cause, sentence] = NETWORK_FAULTS[code] ?? ["registry.unavailable", code];
+  return makeError(cause, `${what}: ${url.host}: ${sentence}`, data, { temporary: true });
 }
 
 /** The innermost code: undici wraps what the socket says, and several addresses give several errors. */

@@ -65,7 +65,7 @@ export class Registries implements AsyncDisposable {
     const { insecure, registry, repository } = location;
     const host = registry === "docker.io" ? DOCKER_HUB_HOST : registry;
     const verified = tlsVerify && !insecure;
-    const transport = new HttpTransport((url) => this.#dispatchers.get(url, verified));
+    const transport = new HttpTransport((url) => this.#dispatchers.get(url, verified), pacing.silenceMs);
     const plainAllowed = insecure || (!tlsVerify && isLoopback(host));
     const origin = plainAllowed ? await reachableOrigin(transport, host, signal) : new URL(`https://${host}`);
     const find = () => findCredential(registry, repository, this.#options);

@@ -9,6 +9,8 @@ export interface Pacing {
   now(): number;
   /** From 0 up to but not 1: spreads the next attempts of many machines that failed together. */
   random(): number;
+  /** Milliseconds of silence after which a connection counts as dropped; absent, a minute. */
+  readonly silenceMs?: number;
   /** Waits; absent, the real time passes. */
   sleep?(ms: number, signal?: AbortSignal): Promise<void>;
 }

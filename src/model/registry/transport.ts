@@ -65,16 +65,19 @@ const MAX_DISCARDED = 128 * 1024;
 
 export class HttpTransport {
   readonly #open: OpenDispatcher;
+  readonly #silenceMs: number;
 
-  constructor(open: OpenDispatcher) {
+  constructor(open: OpenDispatcher, silenceMs: number = SILENCE_MS) {
     this.#open = open;
+    this.#silenceMs = silenceMs;
   }
 
   /**
    * Sends one request and follows redirects of readers. Another origin gets no credentials, and plain HTTP is not
    * where HTTPS leads.
    *
-   * @throws {RegistryError} `registry.unavailable`, `registry.tls`, `registry.redirect-refused`
+   * @throws {RegistryError} `registry.unavailable`, `registry.silent`, `registry.unreachable`, `registry.tls`,
+   *   `registry.client-certificate`, `registry.redirect-refused`
    */
   async send(request: HttpRequest): Promise<HttpResponse> {
     let { headers = {}, url } = request;
@@ -108,8 +111,8 @@ export class HttpTransport {
           ...(body === undefined ? {} : { "content-length": String(body.size) }),
         },
         body: sent ?? null,
-        headersTimeout: SILENCE_MS,
-        bodyTimeout: SILENCE_MS,
+        headersTimeout: this.#silenceMs,
+        bodyTimeout: this.#silenceMs,
         ...(signal === undefined ? {} : { signal }),
       });
       return new UndiciResponse(answer, request);
