@@ -1,10 +1,12 @@
 /**
- * npm run demo: from nothing to a sealed operating system, with the commands a user would type.
+ * npm run demo: from nothing to a sealed operating system that runs, with the commands a user would type.
  *
- *     npm run demo [-- --refresh]
+ *     npm run demo [-- --no-boot] [--refresh]
  *
  * Builds a real Debian image, makes Secure Boot keys, seals the image, verifies it, and shows that neither another
- * key nor a changed byte is accepted. All of it stays in `demo/`; a second run keeps the keys and the Debian image.
+ * key nor a changed byte is accepted. Then it makes a disk, boots that under Secure Boot in QEMU, has the running system
+ * prove its seal, and changes the disk, which is noticed. All of it stays in `demo/`; a second run keeps the keys and
+ * the Debian image.
  */
 import { spawnSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
@@ -29,13 +31,25 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SEALED = "oci:demo/sealed:trixie";
 const TAMPERED = "oci:demo/tampered:trixie";
 const CERT = "demo/keys/db.crt";
+const DISK = "demo/os.raw";
+/** One change that lets the system boot, and one that does not. */
+const CHANGES = "object,uki-stranger";
+
+/** A virtual machine, its firmware, its TPM; qemu-img copies the disk that is changed. */
+const BOOT_TOOLS: readonly string[] = [
+  ...(process.arch === "arm64" ? ["qemu-system-arm", "qemu-efi-aarch64"] : ["qemu-system-x86", "ovmf"]),
+  "qemu-utils",
+  "swtpm",
+  "swtpm-tools",
+];
 
 async function main(): Promise<void> {
   process.chdir(ROOT);
   mkdirSync("demo", { recursive: true });
+  const boots = !process.argv.includes("--no-boot");
+  requireDebianPackages([...IMAGE_TOOLS, ...(boots ? BOOT_TOOLS : [])]);
 
   title("1. A Debian operating system as a container image");
-  requireDebianPackages(IMAGE_TOOLS);
   const image = (await requireDebianImage({ refresh: process.argv.includes("--refresh") })).replace(ROOT, "");
   console.log(`${image} is there: three layers, a kernel and an initial RAM file system, nothing signed.`);
 
@@ -61,8 +75,18 @@ async function main(): Promise<void> {
   refused("verify", TAMPERED, "--cert", CERT);
   rmSync("demo/tampered", { recursive: true });
 
+  if (boots) boot();
+
   title("The chain of trust");
-  showChain(digest);
+  showChain(digest, boots);
+}
+
+function boot(): void {
+  title("6. A disk, booted under Secure Boot: the running system proves its seal");
+  rmSync(DISK, { force: true });
+  sealwright("disk", "build", SEALED, "-o", DISK);
+  console.log(`With your keys alone in the firmware; then copies of the disk with one change each (${CHANGES}).`);
+  sealwright("vm", "test", DISK, "--keys", "demo/keys", "--only", CHANGES);
 }
 
 function title(text: string): void {
@@ -112,7 +136,7 @@ function tamper(): void {
   console.log(`$ # flip a bit at byte ${middle} of ${relative("demo/tampered", largest)}`);
 }
 
-function showChain(digest: string): void {
+function showChain(digest: string, booted: boolean): void {
   const certificate = new X509Certificate(readFileSync(CERT));
   const fingerprint = certificate.fingerprint256.replaceAll(":", "").toLowerCase();
   console.log(`  your db certificate     sha256 ${fingerprint.slice(0, 32)}...
@@ -128,8 +152,12 @@ function showChain(digest: string): void {
 
 What to do next:
   enrol the keys          demo/keys holds PK, KEK and db as .auth files, which systemd-boot enrols in setup mode
-  boot it, and prove it   sealwright vm test ${SEALED} --keys demo/keys (QEMU, OVMF, swtpm; two minutes without KVM)
-  make a disk of it       sealwright disk build ${SEALED} -o os.raw --enroll-keys demo/keys
+${
+  booted
+    ? `  tamper with it          sealwright vm test ${DISK} --keys demo/keys --tamper (every way known, a minute each)`
+    : `  boot it, and prove it   sealwright vm test ${SEALED} --keys demo/keys (QEMU, OVMF, swtpm; two minutes without KVM)`
+}
+  a disk that enrols keys sealwright disk build ${SEALED} -o os.raw --enroll-keys demo/keys
   publish the image       sealwright copy ${SEALED} docker://registry.example/os:1
   install it              bootc install to-disk --composefs-backend on a machine with Secure Boot
   change it               add layers to the Debian image and seal again: another tree, another digest
