@@ -8,7 +8,7 @@
  *     sys/class/block  dev/disk/by-partuuid      where the ESP is
  *     sysroot/composefs  sysroot/state           repository and deployments, as bootc installs them
  *
- * Nothing is written, mounted or started. All of it is the machine's own word: a proof to others takes a TPM's quote.
+ * Nothing is mounted or started, and nothing written but variables of the firmware where that is asked for. All of it is the machine's own word: a proof to others takes a TPM's quote.
  */
 export { type BootedRoot, findBootedRoot } from "./booted-root.ts";
 export { loadCommandLine } from "./command-line.ts";
@@ -28,3 +28,4 @@ export { loadLockdown } from "./lockdown.ts";
 export { loadMeasuredBoot, type MeasuredBoot, type ReplayedBoot, replayMeasuredBoot } from "./measured-boot.ts";
 export { findMount, isBelow, isReadOnly, loadMounts, type Mount, parseMountinfo } from "./mountinfo.ts";
 export { loadSecureBoot, type SecureBootState } from "./secure-boot.ts";
+export { writeEfiVariable } from "./write-variable.ts";
