@@ -1,12 +1,18 @@
 /** Servers that docker-registry is not: pages, the referrers API, proxies, and answers that make no sense. */
 import { createServer, type RequestListener, request as sendRequest } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { encodeImageIndex, MEDIA_TYPE, toBlobDigest } from "../../src/formats/oci/index.ts";
+import {
+  type Descriptor,
+  encodeImageIndex,
+  MEDIA_TYPE,
+  parseImageIndex,
+  toBlobDigest,
+} from "../../src/formats/oci/index.ts";
 import { memoryBlob } from "../../src/model/image/blob.ts";
 import { RegistrySink } from "../../src/model/image/registry-sink.ts";
 import { Registries, type Repository } from "../../src/model/registry/index.ts";
 import { codeOfAsync } from "../code-of.ts";
-import { basicEntry, listening, TestHome, type TestServer } from "./servers.ts";
+import { basicEntry, listening, readBytes, TestHome, type TestServer } from "./servers.ts";
 
 let server: TestServer;
 let home: TestHome;
@@ -67,6 +73,16 @@ describe("lists", () => {
     expect(await codeOfAsync(tags)).toBe("registry.malformed");
   });
 
+  test("of referrers may be null, and may name one twice", async () => {
+    const digest = toBlobDigest(Buffer.from("subject"));
+    answer = (_request, response) => response.end('{"schemaVersion":2,"manifests":null}');
+    expect(await (await open()).listReferrers(digest)).toEqual([]);
+    const referrer = { mediaType: MEDIA_TYPE.manifest, digest, size: 7 };
+    answer = (_request, response) =>
+      response.end(JSON.stringify({ schemaVersion: 2, manifests: [referrer, referrer] }));
+    expect(await (await open()).listReferrers(digest)).toEqual([referrer]);
+  });
+
   test("of referrers come from the API where there is one", async () => {
     const digest = toBlobDigest(Buffer.from("subject"));
     const referrer = { mediaType: MEDIA_TYPE.manifest, digest, size: 7, artifactType: "application/x" };
@@ -74,6 +90,86 @@ describe("lists", () => {
       response.end(encodeImageIndex({ schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests: [referrer] }));
     expect(await (await open()).listReferrers(digest)).toEqual([referrer]);
     expect(seen).toContain(`GET /v2/a/b/referrers/${digest}`);
+  });
+});
+
+describe("the referrers tag", () => {
+  const subject = toBlobDigest(Buffer.from("subject"));
+  const referrer = (name: string): Descriptor => ({
+    mediaType: MEDIA_TYPE.manifest,
+    digest: toBlobDigest(Buffer.from(name)),
+    size: name.length,
+    artifactType: `application/${name}`,
+  });
+  const indexOf = (...names: readonly string[]): Uint8Array =>
+    encodeImageIndex({ schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests: names.map(referrer) });
+
+  /** Keeps one tag; `onPut` is what another client does right after a write. */
+  function keepTag(
+    stored: Uint8Array | undefined,
+    onPut: (written: Uint8Array) => Uint8Array,
+  ): () => readonly string[] {
+    let tag = stored;
+    answer = (request, response) => {
+      if (request.method === "PUT") {
+        void readBytes(request).then((bytes) => {
+          tag = onPut(bytes);
+          response.writeHead(201).end();
+        });
+        return;
+      }
+      if (tag === undefined || request.url?.includes("/referrers/")) {
+        response.writeHead(404).end();
+        return;
+      }
+      const headers = { "content-type": MEDIA_TYPE.index, "docker-content-digest": toBlobDigest(tag) };
+      response.writeHead(200, headers).end(request.method === "HEAD" ? undefined : tag);
+    };
+    const typesOf = (bytes: Uint8Array) =>
+      parseImageIndex(bytes).manifests.map(({ artifactType }) => artifactType ?? "");
+    return () => (tag === undefined ? [] : typesOf(tag));
+  }
+
+  test("is made when there is none, and keeps what was there", async () => {
+    const listed = keepTag(undefined, (written) => written);
+    await (await open()).addToReferrersTag(subject, [referrer("one")]);
+    await (await open()).addToReferrersTag(subject, [referrer("two"), referrer("one")]);
+    expect(listed()).toEqual(["application/one", "application/two"]);
+    expect(seen.filter((line) => line.startsWith("PUT"))).toHaveLength(2);
+  });
+
+  test("is written again when another client overwrote it", async () => {
+    let others = 3;
+    // They read the tag before we wrote it.
+    const listed = keepTag(indexOf("old"), (written) => (others-- > 0 ? indexOf("old", `other-${others}`) : written));
+    await (await open()).addToReferrersTag(subject, [referrer("ours")]);
+    expect(listed()).toEqual(["application/old", "application/other-0", "application/ours"]);
+    expect(seen.filter((line) => line.startsWith("PUT"))).toHaveLength(4);
+  });
+
+  test("is given up when others never stop", async () => {
+    let count = 0;
+    keepTag(undefined, () => indexOf(`other-${(count += 1)}`));
+    expect(await codeOfAsync(async () => (await open()).addToReferrersTag(subject, [referrer("ours")]))).toBe(
+      "registry.referrers-contended",
+    );
+    expect(count).toBe(10);
+  });
+
+  test("that is something else than an index is refused, and left alone", async () => {
+    keepTag(Buffer.from("{}"), () => new Uint8Array());
+    expect(await codeOfAsync(async () => (await open()).addToReferrersTag(subject, [referrer("ours")]))).toBe(
+      "oci.index.malformed",
+    );
+    expect(seen.filter((line) => line.startsWith("PUT"))).toEqual([]);
+  });
+
+  test("does not grow past the size of a manifest", async () => {
+    keepTag(undefined, (written) => written);
+    const many = ["a", "b", "c"].map((name) => referrer(name.repeat(2 << 20)));
+    expect(await codeOfAsync(async () => (await open()).addToReferrersTag(subject, many))).toBe(
+      "registry.referrers-full",
+    );
   });
 });
 

@@ -179,10 +179,14 @@ export async function listening(server: Server): Promise<TestServer> {
   };
 }
 
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBytes(request: IncomingMessage): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
+}
+
+export async function readBody(request: IncomingMessage): Promise<string> {
+  return Buffer.from(await readBytes(request)).toString("utf8");
 }
 
 function makeSelfSigned(directory: string, name: string, extra: readonly string[] = []): void {
