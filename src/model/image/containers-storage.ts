@@ -68,10 +68,14 @@ export async function openContainersStorageSink(
     /** The storage keeps images and nothing about them: what was attached stays behind. */
     async publish({ entries }) {
       const entry = entries.at(-1) as Descriptor;
-      const named = { ...entry, annotations: { ...entry.annotations, [REF_NAME]: "image" } };
+      // Podman takes the name from here; skopeo is told, and takes the only image there is.
+      const named = { ...entry, annotations: { ...entry.annotations, [REF_NAME]: name } };
       await inner.publish({ entries: [named], referrers: [] });
-      const from = `oci-archive:${archive}:image`;
-      await runFirst([["skopeo", "copy", "--quiet", from, `containers-storage:${name}`]], text, signal);
+      const ways: readonly Argv[] = [
+        ["skopeo", "copy", "--quiet", `oci-archive:${archive}`, `containers-storage:${name}`],
+        ["podman", "load", "--quiet", "--input", archive],
+      ];
+      await runFirst(ways, text, signal);
     },
     async [Symbol.asyncDispose]() {
       await inner[Symbol.asyncDispose]();
