@@ -3,9 +3,7 @@ import { toHex } from "../../lib/bytes/numbers.ts";
 import { quote, UsageError } from "../../lib/errors.ts";
 import { PrivateKey, type RsaBits } from "../../model/signing/private-key.ts";
 
-export interface KeyPairOptions {
-  /** Default 2048, the only size that every firmware verifies. */
-  readonly bits?: RsaBits | undefined;
+export interface CertificateOptions {
   /** Of the certificate. */
   readonly commonName: string;
   readonly organization?: string | undefined;
@@ -15,6 +13,11 @@ export interface KeyPairOptions {
   readonly now: Date;
   /** For serial numbers; keys take theirs from the operating system. */
   readonly randomBytes: (size: number) => Uint8Array;
+}
+
+export interface KeyPairOptions extends CertificateOptions {
+  /** Default 2048, the only size that every firmware verifies. */
+  readonly bits?: RsaBits | undefined;
 }
 
 export interface KeyPair {
@@ -32,17 +35,32 @@ const MAX_YEARS = 100;
  */
 export async function makeKeyPair(options: KeyPairOptions): Promise<KeyPair> {
   requireKeyPairOptions(options);
-  const { bits = 2048, commonName, now, organization, randomBytes, years = DEFAULT_YEARS } = options;
-  const key = await PrivateKey.generate(bits);
+  const key = await PrivateKey.generate(options.bits ?? 2048);
+  return { key, certificate: await makeCertificate(key.publicKey, (message) => key.sign(message), options) };
+}
+
+/**
+ * Makes a self-signed certificate for a key, wherever it is.
+ *
+ * @param publicKey SubjectPublicKeyInfo, DER
+ * @throws as `makeKeyPair`
+ */
+export async function makeCertificate(
+  publicKey: Uint8Array,
+  sign: (message: Uint8Array) => Promise<Uint8Array>,
+  options: CertificateOptions,
+): Promise<Certificate> {
+  requireKeyPairOptions(options);
+  const { commonName, now, organization, randomBytes, years = DEFAULT_YEARS } = options;
   const request = {
     subject: { commonName, ...(organization === undefined ? {} : { organization }) },
     serial: randomSerial(randomBytes),
     notBefore: now,
     notAfter: addYears(now, years),
-    publicKey: key.publicKey,
+    publicKey,
     use: "signature" as const,
   };
-  return { key, certificate: await buildCertificate(request, (message) => key.sign(message)) };
+  return await buildCertificate(request, sign);
 }
 
 /** The same, before any key is made. */
@@ -50,7 +68,7 @@ export function requireKeyPairOptions({
   commonName,
   organization,
   years = DEFAULT_YEARS,
-}: Pick<KeyPairOptions, "commonName" | "organization" | "years">): void {
+}: Pick<CertificateOptions, "commonName" | "organization" | "years">): void {
   if (!Number.isInteger(years) || years < 1 || years > MAX_YEARS) {
     throw new UsageError("keys.years", `validity of ${years} years: expected a whole number from 1 to ${MAX_YEARS}`);
   }

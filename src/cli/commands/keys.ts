@@ -4,6 +4,8 @@ import type { Context } from "../context.ts";
 import { jsonFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
 import { enrollCommand } from "./enroll.ts";
+import { certifyCommand } from "./keys-certify.ts";
+import { preflightCommand } from "./keys-preflight.ts";
 import { revokeCommand } from "./keys-revoke.ts";
 import { rotateCommand } from "./keys-rotate.ts";
 
@@ -92,13 +94,18 @@ const showCommand = buildCommand<{ readonly json: boolean }, [string], Context>(
   docs: { brief: "Show the certificates of a key directory and check that its files belong together" },
 });
 
-export const keysRoutes = buildRouteMap<"generate" | "show" | "enroll" | "rotate" | "revoke", Context>({
+export const keysRoutes = buildRouteMap<
+  "generate" | "certify" | "show" | "enroll" | "rotate" | "revoke" | "preflight",
+  Context
+>({
   routes: {
     generate: generateCommand,
+    certify: certifyCommand,
     show: showCommand,
     enroll: enrollCommand,
     rotate: rotateCommand,
     revoke: revokeCommand,
+    preflight: preflightCommand,
   },
   docs: { brief: "Secure Boot keys" },
 });

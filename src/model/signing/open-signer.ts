@@ -145,8 +145,8 @@ async function openKey(reference: string, context: KeyContext): Promise<SigningK
 }
 
 async function loadCertificate(path: string): Promise<Certificate> {
-  const what = `certificate ${quote(path)}`;
-  return parseCertificate(await loadFile(path, what, MAX_KEY_FILE_SIZE, "signer.file-too-large"), what);
+  const bytes = await loadFile(path, "certificate", MAX_KEY_FILE_SIZE, "signer.file-too-large");
+  return parseCertificate(bytes, `certificate ${quote(path)}`);
 }
 
 async function storedCertificate(key: SigningKey): Promise<Certificate> {

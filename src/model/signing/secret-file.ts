@@ -14,14 +14,14 @@ export interface SecretFileOptions {
  * Reads a file with a secret. Looks at the permissions of the file that it reads, not of the name: nobody can swap it
  * in between.
  *
- * @param what kind of file, for messages
+ * @param kind of file, for messages
  * @throws {PolicyError} `signer.key-permissions`
  * @throws {FormatError} `signer.file-too-large`, `input.not-a-file`
  * @throws {NotFoundError} `input.not-found`
  */
 export async function loadSecretFile(path: string, kind: string, options: SecretFileOptions): Promise<Buffer> {
   const what = `${kind} ${quote(path)}`;
-  await using handle = await openInputFile(path, what);
+  await using handle = await openInputFile(path, kind);
   const { mode } = await handle.stat();
   if ((mode & 0o077) !== 0 && options.allowLooseKeyPermissions !== true) {
     const shown = (mode & 0o777).toString(8).padStart(4, "0");
