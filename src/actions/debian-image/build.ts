@@ -53,7 +53,8 @@ export async function buildDebianImage(recipe: DebianRecipe, options: DebianImag
   });
   progress({ step: "packages.install", text: `installing Debian ${recipe.suite}` });
   const layers = await storeLayers(install, writer, recipe, progress);
-  const manifestDigest = await commitImage(writer, recipe, hostPlatform(), layers);
+  const platform = { ...hostPlatform(), ...(recipe.architecture && { architecture: recipe.architecture }) };
+  const manifestDigest = await commitImage(writer, recipe, platform, layers);
   return { manifestDigest, layers };
 }
 

@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 export interface DebianRecipe {
   /** Code name of the release: `trixie`. */
   readonly suite: string;
+  /** `amd64`, `arm64`: Debian and OCI have the same names. That of this machine when absent. */
+  readonly architecture?: string;
   readonly packages: readonly string[];
   /** Lines of sources.list. */
   readonly sources: readonly string[];
@@ -73,6 +75,7 @@ export function mmdebstrapArguments(recipe: DebianRecipe, options: MmdebstrapOpt
   return [
     "--variant=minbase",
     "--format=tar",
+    ...(recipe.architecture === undefined ? [] : [`--architectures=${recipe.architecture}`]),
     // finish.sh has cleaned up: after it apt would only fill /var again. An empty machine-id is not a first boot to
     // systemd, "uninitialized" is.
     "--skip=cleanup/apt,cleanup/reproducible",

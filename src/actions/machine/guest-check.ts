@@ -6,14 +6,15 @@
  * systemd writes. They are facts; what they mean is decided outside.
  */
 import { FormatError } from "../../lib/errors.ts";
+import { REPORT_TTY } from "../../model/machine/arguments.ts";
+import type { Architecture } from "../../model/machine/firmware.ts";
 
 const UNIT = "sealwright-check.service";
 const SCRIPT = "sealwright.check";
-/** The second serial port; the console is the first. */
-const REPORT_TTY = "/dev/ttyS1";
-
+/** Credentials reach the systemd of an initial RAM file system, too; the question is for the system behind it. */
 const UNIT_TEXT = `[Unit]
 Description=Report on the seal of this system
+ConditionPathExists=!/etc/initrd-release
 DefaultDependencies=no
 After=local-fs.target systemd-tmpfiles-setup.service
 Before=sysinit.target
@@ -32,12 +33,15 @@ Wants=${UNIT}
 
 /**
  * One fact a line, `name value`. Each is asked for by itself, so that a question which a system cannot answer leaves the
- * others alone. `reads` are files to be read to their end.
+ * others alone.
+ *
+ * @param tty where the answers go
+ * @param reads files to be read to their end
  */
-export function checkScript(reads: readonly string[]): string {
+export function checkScript(tty: string, reads: readonly string[]): string {
   const quoted = reads.map((path) => `'${path.replaceAll("'", "'\\''")}'`).join(" ");
   return `# Standard output of the answers is the report; whatever else is said goes nowhere.
-exec 2>/dev/null >${REPORT_TTY}
+exec 2>/dev/null >${tty}
 fact() { printf '%s %s\\n' "$1" "$2"; }
 efivar() { od -An -v -tx1 "/sys/firmware/efi/efivars/$1-8be4df61-93ca-11d2-aa0d-00e098032b8c" | tr -d ' \\n'; }
 writable() { if ( : >"$1/.sealwright-check" ); then rm -f "$1/.sealwright-check"; echo yes; else echo no; fi; }
@@ -63,11 +67,16 @@ sleep 60
 }
 
 /** The credentials that make a guest answer, by name. */
-export function checkCredentials(reads: readonly string[] = []): Map<string, Uint8Array> {
+export function checkCredentials(architecture: Architecture, reads: readonly string[] = []): Map<string, Uint8Array> {
+  return scriptCredentials(checkScript(REPORT_TTY[architecture], reads));
+}
+
+/** The credentials that make a guest run a script of ours while it starts, as root. */
+export function scriptCredentials(script: string): Map<string, Uint8Array> {
   return new Map([
     [`systemd.extra-unit.${UNIT}`, Buffer.from(UNIT_TEXT)],
     ["systemd.unit-dropin.sysinit.target~sealwright", Buffer.from(DROP_IN_TEXT)],
-    [SCRIPT, Buffer.from(checkScript(reads))],
+    [SCRIPT, Buffer.from(script)],
   ]);
 }
 

@@ -83,11 +83,20 @@ describe("checkSeal() breaks", () => {
   });
 });
 
-test("checkScript() quotes what it reads", () => {
-  expect(checkScript(["/a b", "/it's"])).toContain(`for path in '/a b' '/it'\\''s'; do`);
-  expect([...checkCredentials().keys()]).toEqual([
+test("checkScript() quotes what it reads, and answers on the port it is told", () => {
+  const script = checkScript("/dev/ttyX", ["/a b", "/it's"]);
+  expect(script).toContain(`for path in '/a b' '/it'\\''s'; do`);
+  expect(script).toContain("exec 2>/dev/null >/dev/ttyX\n");
+});
+
+test("checkCredentials() asks the system, not its initial RAM file system, on the port of its architecture", () => {
+  const credentials = checkCredentials("aarch64");
+  expect([...credentials.keys()]).toEqual([
     "systemd.extra-unit.sealwright-check.service",
     "systemd.unit-dropin.sysinit.target~sealwright",
     "sealwright.check",
   ]);
+  const [unit, , script] = [...credentials.values()].map((value) => Buffer.from(value).toString());
+  expect(unit).toContain("ConditionPathExists=!/etc/initrd-release");
+  expect(script).toContain("/dev/ttyS0");
 });

@@ -22,6 +22,8 @@ import { type EspFile, findEspFile, isBelow, listEspFiles, readEspFile } from ".
 import { openDisk } from "../../model/disk/open-disk.ts";
 import { openEsp, openRoot } from "../../model/disk/partitions.ts";
 import { readRootFile } from "../../model/disk/stored-repository.ts";
+import { architectureOf } from "../../model/machine/disk-kind.ts";
+import type { Architecture } from "../../model/machine/firmware.ts";
 import type { Directory, TreeNode } from "../../model/tree/tree.ts";
 
 /** A file of the disk, and where each of its bytes is. */
@@ -74,6 +76,7 @@ export interface StoredEsp {
 
 /** What a sealed disk says it will run, read without booting it. */
 export interface SealedDisk {
+  readonly architecture: Architecture;
   /** Of the UKI, trimmed as the stub does. */
   readonly commandLine: string;
   /** The digest that the command line names, lower-case hex. */
@@ -131,6 +134,7 @@ export async function loadSealedDisk(path: string): Promise<SealedDisk> {
   const tree = treeFromErofs(readRootFile(root.volume, inode, "EROFS image", IMAGE_SIZE_MAX));
   const victim = findVictim(tree.root, (hex, name) => files.find(objectPath(hex), name));
   return {
+    architecture: architectureOf(table),
     commandLine,
     digest,
     uki,

@@ -112,7 +112,7 @@ async function boot(disk: string, sealed: SealedDisk, options: TestOptions): Pro
     snapshot: true,
     network: false,
     report: true,
-    credentials: checkCredentials(sealed.victim === undefined ? [] : [sealed.victim.path]),
+    credentials: checkCredentials(sealed.architecture, sealed.victim === undefined ? [] : [sealed.victim.path]),
   });
   const until = async (): Promise<boolean> => isWhole(await loadSerial(machine.report));
   const outcome = await watchMachine(machine, { until, timeoutMs, signal });

@@ -7,6 +7,7 @@ import { sourceDateEpoch } from "../source-date-epoch.ts";
 interface Flags {
   readonly output: string;
   readonly suite: string;
+  readonly arch?: string;
   readonly package?: readonly string[];
   readonly mirror?: readonly string[];
   readonly packageCache?: string;
@@ -27,10 +28,11 @@ const debianCommand = buildCommand<Flags, [], Context>({
         ]);
       const sources = flags.mirror ?? recipes.debianSources(flags.suite);
       const epoch = sourceDateEpoch(this.env);
-      const kernel = recipes.kernelPackage(hostPlatform().architecture);
+      const kernel = recipes.kernelPackage(flags.arch ?? hostPlatform().architecture);
       const report = await buildDebianImage(
         {
           suite: flags.suite,
+          ...(flags.arch && { architecture: flags.arch }),
           packages: [kernel, ...recipes.BASE_PACKAGES, ...(flags.package ?? [])],
           sources,
           sourceDateEpoch:
@@ -52,6 +54,7 @@ const debianCommand = buildCommand<Flags, [], Context>({
     flags: {
       output: requiredTextFlag("IMAGE", "Where the image goes: oci:DIR[:TAG] or oci-archive:FILE"),
       suite: { kind: "parsed", parse: String, default: "trixie", brief: "Release of Debian", placeholder: "NAME" },
+      arch: textFlag("ARCH", "amd64 or arm64 (default: that of this machine); another one is emulated"),
       package: listFlag("NAME", "Package to install besides kernel, systemd and boot loader; repeatable"),
       mirror: listFlag("LINE", "Line of sources.list in the place of Debian's own; repeatable"),
       packageCache: textFlag("DIR", "Directory that exists, for packages once downloaded"),
@@ -65,7 +68,10 @@ const debianCommand = buildCommand<Flags, [], Context>({
     fullDescription: [
       "Installs with mmdebstrap, as root in a chroot and otherwise in a user namespace, and cuts the tree into layers: base,",
       "kernel, configuration. The same versions of packages and the same SOURCE_DATE_EPOCH (default: the date of the",
-      "archive) give the same bytes. The image has the initramfs part that composes the root from the sealed tree.",
+      "archive) give the same bytes. The image has the initramfs part that composes the root from the sealed tree: that of",
+      "initramfs-tools, or with --package dracut-core that of dracut.",
+      "",
+      "--arch runs the programs of another architecture by qemu-user and binfmt_misc, which takes several times longer.",
       "",
       "EXAMPLES",
       "  sealwright image debian -o oci:./os:trixie",

@@ -68,10 +68,12 @@ test("qemuArguments() of an aarch64 machine has no system management mode, and a
     store: "/fw/AAVMF_VARS.fd",
     requiresSmm: false,
   } as const;
-  const argv = qemuArguments({ ...config, architecture: "aarch64", firmware });
+  const argv = qemuArguments({ ...config, architecture: "aarch64", firmware, report: "/state/report" });
   expect(argv[0]).toBe("qemu-system-aarch64");
   expect(valuesOf(argv, "-machine")).toEqual(["virt"]);
   expect(valuesOf(argv, "-cpu")).toEqual(["cortex-a57"]);
-  expect(valuesOf(argv, "-device")).toContain("tpm-tis-device,tpmdev=tpm0");
+  expect(valuesOf(argv, "-device")).toEqual(
+    expect.arrayContaining(["tpm-tis-device,tpmdev=tpm0", "pci-serial,chardev=serial1"]),
+  );
   expect(argv.join(" ")).not.toMatch(/smm|ICH9|pflash01/);
 });

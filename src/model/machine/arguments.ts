@@ -101,12 +101,17 @@ function diskOptions({ disk, diskFormat, moreDisks = [], snapshot }: MachineConf
   return ["-drive", drive, "-device", "virtio-blk-pci,drive=disk0,bootindex=0", ...more];
 }
 
-function serialOptions({ report, serial }: MachineConfig): string[] {
+/** The second serial port as the guest's kernel calls it: the console of `virt` is no 8250, and not counted with them. */
+export const REPORT_TTY: Readonly<Record<Architecture, string>> = { x86_64: "/dev/ttyS1", aarch64: "/dev/ttyS0" };
+
+function serialOptions({ architecture, report, serial }: MachineConfig): string[] {
   const log = escapeOption(serial.log);
   const backend = serial.terminal ? `stdio,id=serial0,mux=on,signal=off,logfile=${log}` : `file,id=serial0,path=${log}`;
   const console = ["-chardev", backend, "-serial", "chardev:serial0"];
   if (report === undefined) return console;
-  return [...console, "-chardev", `file,id=serial1,path=${escapeOption(report)}`, "-serial", "chardev:serial1"];
+  // Older machines of the type virt have one port only.
+  const port = architecture === "x86_64" ? ["-serial", "chardev:serial1"] : ["-device", "pci-serial,chardev=serial1"];
+  return [...console, "-chardev", `file,id=serial1,path=${escapeOption(report)}`, ...port];
 }
 
 function tpmOptions({ architecture, tpm }: MachineConfig): string[] {

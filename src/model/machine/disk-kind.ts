@@ -1,4 +1,4 @@
-import { parseGpt } from "../../formats/gpt/index.ts";
+import { type PartitionTable, parseGpt } from "../../formats/gpt/index.ts";
 import { equalBytes } from "../../lib/bytes/numbers.ts";
 import { ROOT_TYPES } from "../disk/layout.ts";
 import { type DiskFormat, openDisk } from "../disk/open-disk.ts";
@@ -18,7 +18,9 @@ export interface DiskKind {
  */
 export async function loadDiskKind(path: string): Promise<DiskKind> {
   await using disk = await openDisk(path);
-  const { partitions } = parseGpt(disk.source);
-  const isArm = partitions.some(({ typeGuid }) => equalBytes(typeGuid, ROOT_TYPES.aa64));
-  return { format: disk.file.format, architecture: isArm ? "aarch64" : "x86_64" };
+  return { format: disk.file.format, architecture: architectureOf(parseGpt(disk.source)) };
+}
+
+export function architectureOf({ partitions }: PartitionTable): Architecture {
+  return partitions.some(({ typeGuid }) => equalBytes(typeGuid, ROOT_TYPES.aa64)) ? "aarch64" : "x86_64";
 }

@@ -51,6 +51,13 @@ const KNOWN: Readonly<Record<Architecture, readonly Firmware[]>> = {
       store: "/usr/share/AAVMF/AAVMF_VARS.fd",
       requiresSmm: false,
     },
+    // Debian 12 has one build, which knows Secure Boot, under the name of the one for a store with keys.
+    {
+      code: "/usr/share/AAVMF/AAVMF_CODE.ms.fd",
+      codeFormat: "raw",
+      store: "/usr/share/AAVMF/AAVMF_VARS.fd",
+      requiresSmm: false,
+    },
   ],
 };
 
