@@ -40,19 +40,31 @@ function layerOf(index: number): Record<string, Uint8Array | string> {
   return { "usr/": "", "usr/share/": "", [`usr/share/big-${index}`]: bytes };
 }
 
-async function measure(name: string, program: string, args: readonly string[]): Promise<void> {
+interface Figures {
+  readonly seconds: number;
+  /** Over the connection, both ways. */
+  readonly moved: number;
+}
+
+/** @param against what `skopeo copy` of the same image took: shown as a ratio */
+async function measure(name: string, [program, args]: Command, against?: Figures): Promise<Figures> {
   up = 0;
   down = 0;
   const started = performance.now();
-  await run("/usr/bin/env", ["time", "-f", "%M", program, ...args], { maxBuffer: MIB }).then(({ stderr }) => {
-    const seconds = ((performance.now() - started) / 1000).toFixed(2);
-    const rss = Math.round(Number(stderr.trim().split("\n").at(-1)) / 1024);
-    const amount = (bytes: number): string => (bytes / MIB).toFixed(1).padStart(8);
-    console.log(
-      `${name.padEnd(44)} ${seconds.padStart(7)} s  sent ${amount(up)} MiB  received ${amount(down)} MiB  peak ${rss} MiB`,
-    );
-  });
+  const { stderr } = await run("/usr/bin/env", ["time", "-f", "%M", program, ...args], { maxBuffer: MIB });
+  const seconds = (performance.now() - started) / 1000;
+  const rss = Math.round(Number(stderr.trim().split("\n").at(-1)) / 1024);
+  const amount = (bytes: number): string => (bytes / MIB).toFixed(1).padStart(7);
+  const ratio = (ours: number, theirs: number): string => (ours / theirs).toFixed(2);
+  const moved = up + down;
+  const compared = against && `  time x ${ratio(seconds, against.seconds)}, bytes x ${ratio(moved, against.moved)}`;
+  console.log(
+    `${name.padEnd(46)} ${seconds.toFixed(2).padStart(7)} s  sent ${amount(up)} MiB  received ${amount(down)} MiB  peak ${rss} MiB${compared ?? ""}`,
+  );
+  return { seconds, moved };
 }
+
+type Command = readonly [program: string, args: readonly string[]];
 
 await using registry = await startRegistry();
 await using counted = await listening(relay);
@@ -60,26 +72,34 @@ await using temp = await openTempDir();
 await writeSmallOs(`oci:${temp.path}/os`, { layers: [0, 1, 2, 3].map(layerOf) });
 const from = `${counted.host}/team/os:latest`;
 const to = (name: string): string => `${counted.host}/team/${name}:latest`;
-const node = (...args: string[]): [string, string[]] => [process.execPath, [sealwright, ...args, "--tls-verify=false"]];
-const skopeo = (a: string, b: string): [string, string[]] => [
+const node = (...args: string[]): Command => [process.execPath, [sealwright, ...args, "--tls-verify=false"]];
+const skopeo = (a: string, b: string): Command => [
   "skopeo",
   ["copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false", a, b],
 ];
+const docker = (name: string): string => `docker://${to(name)}`;
 
 console.log(`${availableParallelism()} CPUs, an OS of ${size} MiB in 5 layers`);
-await measure(
-  "skopeo copy     layout -> registry",
-  ...skopeo(`oci:${temp.path}/os`, `docker://${to("pushed-by-skopeo")}`),
-);
-await measure("sealwright copy layout -> registry", ...node("copy", `oci:${temp.path}/os`, from));
-await measure(
+const pushed = await measure("skopeo copy     layout -> registry", skopeo(`oci:${temp.path}/os`, docker("by-skopeo")));
+await measure("sealwright copy layout -> registry", node("copy", `oci:${temp.path}/os`, from), pushed);
+const mounted = await measure(
   "skopeo copy     tag -> other repository",
-  ...skopeo(`docker://${from}`, `docker://${to("copied-by-skopeo")}`),
+  skopeo(`docker://${from}`, docker("copied-s")),
 );
-await measure("sealwright copy tag -> other repository", ...node("copy", from, to("copied")));
-await measure("skopeo copy     tag -> layout", ...skopeo(`docker://${from}`, `oci:${temp.path}/by-skopeo:x`));
-await measure("sealwright copy tag -> layout", ...node("copy", from, `oci:${temp.path}/ours:x`));
+await measure("sealwright copy tag -> other repository", node("copy", from, to("copied")), mounted);
+const pulled = await measure(
+  "skopeo copy     tag -> layout",
+  skopeo(`docker://${from}`, `oci:${temp.path}/by-skopeo:x`),
+);
+await measure("sealwright copy tag -> layout", node("copy", from, `oci:${temp.path}/ours:x`), pulled);
 process.env["XDG_CACHE_HOME"] = join(temp.path, "cache");
-const keys = ["--ephemeral-keys"];
-await measure("sealwright seal tag -> tag, nothing known", ...node("seal", from, "--to", to("sealed"), ...keys));
-await measure("sealwright seal tag -> tag, layers known", ...node("seal", from, "--to", to("sealed-again"), ...keys));
+const seal = (name: string, ...more: string[]): Command =>
+  node("seal", from, "--to", to(name), "--ephemeral-keys", ...more);
+// What a seal has to read, skopeo reads into a layout; what both leave in the registry, neither moves.
+await measure("sealwright seal tag -> tag, nothing known", seal("sealed"), pulled);
+await measure("sealwright seal tag -> tag, layers known", seal("sealed-again"), pulled);
+await measure(
+  "sealwright seal --attest, layers known",
+  seal("sealed-said", "--attest", "signature,composefs"),
+  pulled,
+);
