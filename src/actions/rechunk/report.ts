@@ -1,4 +1,5 @@
 import type { BlobDigest, Compression } from "../../formats/oci/index.ts";
+import type { ExpectedBytes } from "../../model/chunks/index.ts";
 
 export interface RechunkReport {
   readonly source: string;
@@ -14,8 +15,7 @@ export interface RechunkReport {
   /** Lowest first. */
   readonly layers: readonly RechunkedLayer[];
   readonly sourceLayers: { readonly count: number; readonly size: number };
-  /** Bytes of tars that the next update is expected to change; what it would be in one layer, and in any number. */
-  readonly expected: { readonly update: number; readonly atMost: number; readonly atLeast: number };
+  readonly expected: ExpectedBytes;
   readonly previous: readonly PreviousReport[];
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
 }

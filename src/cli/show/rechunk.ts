@@ -6,6 +6,9 @@ import { printable } from "./printable.ts";
 /** Layers with this many names are cut short. */
 const NAMES = 4;
 
+/** Packing anew costs hosts every layer once: it is worth a word when an update is to cost that much less. */
+const REPACK_BELOW = 0.8;
+
 /** The layers, lowest first, and what an update is expected to cost. */
 export function showRechunk(report: RechunkReport): Shown {
   const { digest, expected, layers, previous, sourceLayers } = report;
@@ -25,6 +28,12 @@ export function showRechunk(report: RechunkReport): Shown {
       `${each.shared.count} layers (${showSize(each.shared.size)}) with ${each.name}${each.layoutKept ? ", whose layout is kept" : ""}`,
     ]),
   ];
+  if (expected.repacked !== undefined && expected.repacked < REPACK_BELOW * expected.update) {
+    rows.push([
+      "hint",
+      `packed anew it would be ${showSize(expected.repacked)}, once all layers are fetched: --repack`,
+    ]);
+  }
   const head = rows.map(([title, value]) => `${title.padEnd(9)} ${printable(value)}`);
   const warnings = report.warnings.map(({ code, message }) => `warning: ${printable(message)} [${code}]`);
   const table = ["    size   unpacked  change  content", ...layers.map(showLayer)];

@@ -16,19 +16,23 @@ const component = (name: string, age: bigint, intervalDays?: number): Component 
 
 const build = (values: Readonly<Record<string, string>>) => new Map(Object.entries(values));
 
-test("estimateChanges() takes the old for calm, and the word of a component for more than its age", () => {
+test("estimateChanges() tells what the build made from what came as it was, and takes a component's own word", () => {
   const components = [
-    component("new", 0n),
-    component("month", 30n),
+    component("made", 0n),
+    component("weekly", 0n, 7),
+    component("young", 3n),
     component("old", 700n),
-    component("says", 700n, 1),
+    component("yearly", 0n, 365),
+    component("daily", 700n, 1),
   ];
   const changes = estimateChanges(components, [build({})]);
   expect([...changes].map(([name, p]) => [name, Math.round(100 * p)])).toEqual([
-    ["new", 63],
-    ["month", 17],
-    ["old", 1],
-    ["says", 98],
+    ["made", 90],
+    ["weekly", 63],
+    ["young", 5],
+    ["old", 5],
+    ["yearly", 2],
+    ["daily", 98],
   ]);
 });
 
@@ -41,10 +45,10 @@ test("estimateChanges() believes builds more than times", () => {
     build({ new: "1", old: "1" }),
   ];
   const changes = estimateChanges(components, builds);
-  expect(changes.get("new")).toBeCloseTo(0.63 / 4, 2);
-  expect(changes.get("old")).toBeCloseTo(3.01 / 4, 2);
+  expect(changes.get("new")).toBeCloseTo(0.9 / 4, 2);
+  expect(changes.get("old")).toBeCloseTo(3.05 / 4, 2);
   // One step in which it stayed; what was before it came says nothing.
-  expect(changes.get("late")).toBeCloseTo(0.63 / 2, 2);
+  expect(changes.get("late")).toBeCloseTo(0.9 / 2, 2);
 });
 
 test("signComponents() tells content, owner, time and links apart, and not where the bytes are", () => {

@@ -1,10 +1,13 @@
 /**
  * How likely a component is to change from one build to the next.
  *
- * One image alone tells the age of each component: its newest file against the newest of the image. What was last
- * touched `age` days ago changes about once in `age` days, so in a step of a week its hazard is 7 / (age + 7). A
- * component may know better, by its `user.update-interval`. Builds before this one are evidence that outweighs both:
- * each step in which it changed or stayed counts as much as that first guess.
+ * One image alone tells apart what the build itself made, which is as new as the image, and what came as it was; the one
+ * changes nearly always, the other about once in twenty builds. It is tempting to read more from ages. But a component
+ * that has just been updated is young: it would move to other company, and take the layers that it leaves and enters
+ * along with it.
+ *
+ * A component may know better, by its `user.update-interval`. Builds before this one are evidence that outweighs both:
+ * each step in which it changed or stayed counts as much as the first guess.
  */
 import { createHash } from "node:crypto";
 import { toHex } from "../../lib/bytes/numbers.ts";
@@ -15,10 +18,14 @@ import { encodePlacedEntry } from "./layer-tar.ts";
 /** Days between two builds. */
 const STEP_DAYS = 7;
 
+/** Chances of what the build made, and of everything else. */
+const GUESS = { made: 0.9, brought: 0.05 } as const;
+
+/** Files that are at most so much older than the newest are of the same build. */
+const BUILD_SECONDS = 86_400n;
+
 /** Nothing is certain, or every layer with it would be lost whatever else is in it. */
 const CERTAIN = 0.98;
-
-const DAY = 86_400;
 
 /** What each component was in a build, by name: equal digests are equal bytes in a layer. */
 export type Signatures = ReadonlyMap<string, string>;
@@ -58,12 +65,16 @@ export function estimateChanges(
   const newest = components.reduce((max, component) => (component.newest > max ? component.newest : max), 0n);
   return new Map(
     components.map((component) => {
-      const days = component.intervalDays ?? Number(newest - component.newest) / DAY + STEP_DAYS;
-      const guess = 1 - Math.exp(-STEP_DAYS / days);
+      const guess = guessOf(component, newest);
       const { changes, steps } = countChanges(component.name, builds);
       return [component.name, Math.min(CERTAIN, (guess + changes) / (1 + steps))];
     }),
   );
+}
+
+function guessOf({ intervalDays, newest }: Component, newestOfAll: bigint): number {
+  if (intervalDays !== undefined) return 1 - Math.exp(-STEP_DAYS / intervalDays);
+  return newestOfAll - newest <= BUILD_SECONDS ? GUESS.made : GUESS.brought;
 }
 
 /** Steps before a component was there say nothing of it. */

@@ -12,5 +12,5 @@ export { type Build, layersOfComponents, readBuild } from "./build.ts";
 export { type Component, type Components, contentSize, findComponents, type PlacedEntry } from "./components.ts";
 export { estimateChanges, type Signatures, signComponents } from "./history.ts";
 export { encodeLayerTar, type LayerTar, measureLayerTar } from "./layer-tar.ts";
-export { type Layout, type LayoutOptions, type PlannedLayer, planLayout } from "./layout.ts";
+export { type ExpectedBytes, type Layout, type LayoutOptions, type PlannedLayer, planLayout } from "./layout.ts";
 export { expectedBytes, type HeldLayer, type PackedLayer, packComponents, type Weighed } from "./pack.ts";

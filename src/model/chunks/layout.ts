@@ -16,8 +16,18 @@ export interface Layout {
   /** Lowest first: what hosts have, then the calmest. */
   readonly layers: readonly PlannedLayer[];
   readonly components: readonly Weighed[];
-  /** Bytes of tars that an update is expected to change; what it would be in one layer, and in any number. */
-  readonly expected: { readonly update: number; readonly atMost: number; readonly atLeast: number };
+  readonly expected: ExpectedBytes;
+}
+
+/** Bytes of tars that an update is expected to change. */
+export interface ExpectedBytes {
+  readonly update: number;
+  /** In one layer. */
+  readonly atMost: number;
+  /** In any number of layers. */
+  readonly atLeast: number;
+  /** In layers that were packed anew, where a layout was kept. */
+  readonly repacked?: number;
 }
 
 export interface LayoutOptions {
@@ -59,7 +69,12 @@ export function planLayout({ found, signatures }: Build, options: LayoutOptions)
   return {
     layers: [...layers, { components: [], probability: 1, entries: last, directories }],
     components: weighed,
-    expected: { update: expect(layers), atMost, atLeast },
+    expected: {
+      update: expect(layers),
+      atMost,
+      atLeast,
+      ...(held.length > 0 ? { repacked: expect(packComponents(weighed, { maxLayers: maxLayers - 1 })) } : {}),
+    },
   };
 }
 

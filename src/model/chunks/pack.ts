@@ -15,8 +15,8 @@
  * otherwise stay as it is costs those bytes now, once, against the expected bytes of the updates to come; so a layer
  * keeps its components, and with them its bytes, unless the room is needed.
  *
- * Sizes and probabilities are taken in steps of a factor of the square root of two: a few bytes more or a day passed
- * must not lead to another partition. Same input, same partition: ties go to the first by name.
+ * Sizes and probabilities are taken in steps of a factor of the square root of two: a few bytes more must not lead to
+ * another partition. Same input, same partition: ties go to the first by name.
  */
 
 /** A component, as packing sees it. */
