@@ -103,7 +103,7 @@ const STEPS: Readonly<Record<KeyName, Steps>> = {
         what: "every image is signed with both keys",
         why: "machines start it whether they have the new certificate or not",
         commands: [
-          `sealwright seal IMAGE --to IMAGE --key ${directory}/db.key --cert ${directory}/db.crt --also-key ${directory}/db-old.key --also-cert ${directory}/db-old.crt`,
+          `sealwright seal IMAGE --to IMAGE --key ${directory}/db.key --cert ${directory}/db.crt --key ${directory}/db-old.key --cert ${directory}/db-old.crt`,
         ],
       },
       {
@@ -144,9 +144,9 @@ const STEPS: Readonly<Record<KeyName, Steps>> = {
         from: until,
         done: false,
         what: `only if the old key may be in other hands: ${old.subject} is revoked`,
-        why: "images that carry its signature beside the new one stop as well: sign them anew first",
+        why: "its certificate is in history; images that carry its signature beside the new one stop as well: sign them anew first",
         file: "dbx-append.auth",
-        commands: [`sealwright keys revoke OLD-db.crt --keys ${directory} --known IMAGE`],
+        commands: [`sealwright keys revoke OLD_CERTIFICATE --keys ${directory} --known IMAGE`],
       },
     ];
   },
