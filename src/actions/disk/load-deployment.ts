@@ -73,22 +73,12 @@ export async function openDiskImage(reference: string, options: DeploymentOption
  * @throws {VerificationError} `disk.digest-differs` when the UKI does not name the digest of its image
  */
 export async function loadDeployment(image: Image, options: DeploymentOptions, pool: WorkerPool): Promise<Deployment> {
-  const { cacheDirectory, progress, signal } = options;
   const addons = await loadAddons(options.ukiAddons ?? []);
-  const streams: LayerStream[] = [];
-  const source = await readImage(image, {
-    algorithms: [ALGORITHM],
-    cacheDirectory,
-    pool,
-    progress,
-    signal,
-    tap: ({ index }) => (streams[index] = new LayerStream(ALGORITHM)),
-  });
+  const repository = new RepositoryBuilder(ALGORITHM);
+  const { source, streams } = await readLayers(image, options, pool, repository);
   const parts = await findBootParts(source, addons.names);
   refuseKernelArguments(parts, options);
   const { erofs, format } = await composeImage(source, parts);
-  const repository = new RepositoryBuilder(ALGORITHM);
-  repository.addContents(source.layers);
   const id = repository.addImage(erofs);
   await repository.addOciImage(image, streams, { hex: id, version: format.version });
   return {
@@ -106,6 +96,26 @@ export async function loadDeployment(image: Image, options: DeploymentOptions, p
       return { size: object.size, content: object.kind === "memory" ? object.bytes : object };
     },
   };
+}
+
+/** The tree of an image. What its layers say is an object or in a stream then, and need not be held any more. */
+async function readLayers(
+  image: Image,
+  { cacheDirectory, progress, signal }: DeploymentOptions,
+  pool: WorkerPool,
+  repository: RepositoryBuilder,
+): Promise<{ readonly source: ImageTree; readonly streams: readonly LayerStream[] }> {
+  const streams: LayerStream[] = [];
+  const source = await readImage(image, {
+    algorithms: [ALGORITHM],
+    cacheDirectory,
+    pool,
+    progress,
+    signal,
+    tap: ({ index }) => (streams[index] = new LayerStream(ALGORITHM)),
+  });
+  repository.addContents(source.layers);
+  return { source: { ...source, layers: [] }, streams };
 }
 
 function refuseKernelArguments(

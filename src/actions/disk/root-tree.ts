@@ -2,7 +2,6 @@
 import type { Ext4Leaf, Ext4Metadata } from "../../formats/ext4/index.ts";
 import { byteString } from "../../lib/bytes/byte-string.ts";
 import { PolicyError } from "../../lib/errors.ts";
-import { objectPath } from "../../model/composefs/overlay.ts";
 import type { DiskContent } from "../../model/disk/content.ts";
 import { ROOT } from "../../model/disk/layout.ts";
 import {
@@ -68,7 +67,7 @@ export function buildRootTree({ deployment, etcFiles, origin, time }: RootInput)
 
 /** Adds what a repository holds; what is there already is replaced. */
 export function addRepository(root: TreeBuilder, { images, objects, streams, tags }: Repository): void {
-  for (const [hex, object] of objects) root.object(at(OBJECTS, objectPath(hex)), object);
+  root.objects(at(OBJECTS), objects.values());
   for (const hex of images) root.symlink(at(IMAGES, hex), objectLink(hex));
   for (const [contentId, hex] of streams) root.symlink(at(STREAMS, contentId), objectLink(hex));
   for (const [tag, contentId] of tags) root.symlink(at(STREAMS, REFS, OCI_REFS, tagFileName(tag)), tagLink(contentId));

@@ -18,11 +18,14 @@ export type RootDirectory = MutableExt4Directory<DiskContent>;
 export class TreeBuilder {
   readonly root: RootDirectory;
   readonly #meta: Ext4Metadata;
+  /** One for all objects. */
+  readonly #objectMeta: Ext4Metadata;
 
   /** @param meta of everything that is not given its own */
   constructor(root: RootDirectory, meta: Ext4Metadata) {
     this.root = root;
     this.#meta = meta;
+    this.#objectMeta = { ...meta, mode: OBJECT_MODE };
   }
 
   find(path: string): RootNode | undefined {
@@ -53,15 +56,31 @@ export class TreeBuilder {
     this.put(path, { kind: "file", meta: { ...meta, mode }, size: content.length, content });
   }
 
+  /** Objects in a directory, each in one below it that the first byte of its digest names. */
+  objects(path: string, objects: Iterable<RepositoryObject>): void {
+    const directories = new Map<string, RootDirectory["entries"]>();
+    for (const object of objects) {
+      const prefix = object.hex.slice(0, 2);
+      const entries = directories.get(prefix) ?? this.within(`${path}/${prefix}`);
+      directories.set(prefix, entries);
+      // ASCII; as a slice it takes no memory of its own.
+      entries.set(object.hex.slice(2) as ByteString, this.#verityFile(object));
+    }
+  }
+
   /** A file with fs-verity. */
   object(path: string, object: RepositoryObject): void {
+    this.put(path, this.#verityFile(object));
+  }
+
+  #verityFile(object: RepositoryObject): RootNode {
     const { size, treeSize } = object;
     const [content, metadata]: [DiskContent, DiskContent] =
       object.kind === "memory"
         ? [object.bytes, encodeVerityMetadata(object.verity.tree, object.verity.descriptor)]
         : [object, { kind: "verity", object }];
     const verity = { metadata, metadataSize: verityMetadataSize(treeSize) };
-    this.put(path, { kind: "file", meta: { ...this.#meta, mode: OBJECT_MODE }, size, content, verity });
+    return { kind: "file", meta: this.#objectMeta, size, content, verity };
   }
 
   put(path: string, node: RootNode): void {

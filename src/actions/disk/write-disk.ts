@@ -1,20 +1,19 @@
 /** From a plan to a file in some format, whole or not at all. */
 import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import { encodeVhdFooter } from "../../formats/vhd/index.ts";
-import { type ContentPiece, isBytesPiece } from "../../lib/bytes/piece.ts";
+import { isBytesPiece } from "../../lib/bytes/piece.ts";
 import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
-import type { DiskContent } from "../../model/disk/content.ts";
 import { type OutputFile, openOutputFile } from "../../model/host-io/files.ts";
 import { throwIfInterrupted } from "../../model/host-io/interrupt.ts";
 import type { Layer } from "../../model/image/image.ts";
-import type { LayerObject } from "../../model/repository/index.ts";
 import { convertDisk } from "./convert.ts";
 import { type Extent, ExtentList } from "./extents.ts";
 import { GatheringWriter } from "./gathering-writer.ts";
 import type { DiskFormat } from "./options.ts";
+import { PlaceList } from "./place-list.ts";
 import type { DiskPlan } from "./plan.ts";
-import { type Places, writeLayerObjects } from "./write-layers.ts";
+import { writeLayerObjects } from "./write-layers.ts";
 
 export interface WriteDiskOptions {
   /** The file to write. */
@@ -59,8 +58,8 @@ async function writeRaw(plan: DiskPlan, raw: OutputFile, options: WriteDiskOptio
   await writeLayerObjects(layers, objects.keys(), {
     algorithm,
     pool,
-    placesOf: (object) => objects.get(object) ?? [],
-    verityPlacesOf: (object) => metadata.get(object) ?? [],
+    placesOf: (object) => objects.get(object),
+    verityPlacesOf: (object) => metadata.get(object),
     write: (offset, bytes) => raw.replace(offset, bytes),
     signal,
     progress,
@@ -93,28 +92,23 @@ async function writeRaw(plan: DiskPlan, raw: OutputFile, options: WriteDiskOptio
 }
 
 interface FoundPlaces {
-  readonly objects: ReadonlyMap<LayerObject, Places>;
+  readonly objects: PlaceList;
   /** Of what fs-verity stores beside an object. */
-  readonly metadata: ReadonlyMap<LayerObject, Places>;
+  readonly metadata: PlaceList;
   /** Bytes that come from another disk. */
   readonly storedSize: number;
 }
 
 function findPlaces(plan: DiskPlan): FoundPlaces {
-  const objects = new Map<LayerObject, ContentPiece<DiskContent>[]>();
-  const metadata = new Map<LayerObject, ContentPiece<DiskContent>[]>();
+  const objects = new PlaceList();
+  const metadata = new PlaceList();
   let storedSize = 0;
   for (const piece of plan.pieces()) {
     if (isBytesPiece(piece) || piece.content instanceof Uint8Array) continue;
     const { content } = piece;
-    if (content.kind === "stored") {
-      storedSize += piece.size;
-      continue;
-    }
-    const [map, object] = content.kind === "verity" ? [metadata, content.object] : [objects, content];
-    const places = map.get(object);
-    if (places === undefined) map.set(object, [piece]);
-    else places.push(piece);
+    if (content.kind === "stored") storedSize += piece.size;
+    else if (content.kind === "verity") metadata.add(content.object, piece);
+    else objects.add(content, piece);
   }
   return { objects, metadata, storedSize };
 }

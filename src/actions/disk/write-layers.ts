@@ -1,7 +1,6 @@
 /** One pass over each layer: contents go to their places on the disk and to the workers that hash them. */
 import { encodeVerityMetadata } from "../../formats/ext4/index.ts";
 import { leavesSize, VERITY_BLOCK_SIZE, type VerityAlgorithm } from "../../formats/fsverity/index.ts";
-import type { ContentPiece } from "../../lib/bytes/piece.ts";
 import { FormatError, InterruptedError, SealwrightError } from "../../lib/errors.ts";
 import { SharedSlots, type Slot } from "../../lib/hash/shared-slots.ts";
 import type { WorkerPool } from "../../lib/hash/worker-pool.ts";
@@ -11,9 +10,7 @@ import type { Layer } from "../../model/image/image.ts";
 import { OpenJobs } from "../../model/layer/open-jobs.ts";
 import type { PiecesJob } from "../../model/layer/verity-worker.ts";
 import type { LayerObject } from "../../model/repository/index.ts";
-
-/** Where a content goes: everywhere that something of it is stored. */
-export type Places = readonly Pick<ContentPiece<unknown>, "offset" | "from" | "size">[];
+import type { Places } from "./place-list.ts";
 
 export interface WriteLayersOptions {
   readonly algorithm: VerityAlgorithm;

@@ -18,8 +18,6 @@ export function showDiskUpdate(report: DiskUpdateReport): Shown {
     return { text: lines.map(printable).join("\n"), json: report };
   }
   const { deployment, dropped, entry, esp, etc, kept, objects, root } = update;
-  const count = ({ count: files, size }: { readonly count: number; readonly size: number }): string =>
-    `${files}, ${showSize(size)}`;
   const rows: [string, string][] = [
     ["disk", `${output}  ${format}, ${showSize(update.size)}`],
     ["image", manifestDigest],
@@ -28,7 +26,10 @@ export function showDiskUpdate(report: DiskUpdateReport): Shown {
     ["entry", entry],
     ...(kept === null ? [] : [["kept", kept.id] as [string, string], ["", kept.entry] as [string, string]]),
     ...dropped.map((one): [string, string] => ["dropped", one]),
-    ["objects", `${count(objects.added)} added; ${count(objects.shared)} shared; ${count(objects.removed)} removed`],
+    [
+      "objects",
+      `${counted(objects.added)} added; ${counted(objects.shared)} shared; ${counted(objects.removed)} removed`,
+    ],
     ["/etc", describeEtc(etc.carried, etc.removed)],
     ["free", `${showSize(root.freeSize)} on root, ${showSize(esp.freeSize)} on the ESP`],
   ];
@@ -36,6 +37,9 @@ export function showDiskUpdate(report: DiskUpdateReport): Shown {
   const lines = rows.map(([title, value]) => `${title.padEnd(13)} ${value}`);
   return { text: [...warnings, ...lines].map(printable).join("\n"), json: report };
 }
+
+const counted = ({ count, size }: { readonly count: number; readonly size: number }): string =>
+  `${count}, ${showSize(size)}`;
 
 function describeEtc(carried: readonly string[], removed: readonly string[]): string {
   if (carried.length + removed.length === 0) return "as in the image: the host has changed nothing";

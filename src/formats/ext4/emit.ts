@@ -4,11 +4,11 @@ import { fileSystemSeed, inodeSeed } from "./checksums.ts";
 import { encodeExtentRoot } from "./extents.ts";
 import type { Group } from "./geometry.ts";
 import { encodeInode, type InodeFields, type Timestamp } from "./inode.ts";
-import type { Item } from "./inventory.ts";
+import type { Inventory } from "./inventory.ts";
 import { itemInode, itemParts } from "./items.ts";
 import { BLOCK_SIZE, INO, INODE_SIZE, SUPERBLOCK_OFFSET } from "./layout.ts";
 import { type Part, part } from "./part.ts";
-import { countUsed, encodeBlockBitmap, encodeInodeBitmap, type Place, type Placement } from "./placement.ts";
+import { countUsed, encodeBlockBitmap, encodeInodeBitmap, PLACED_KINDS, type Placement } from "./placement.ts";
 import { journalInode, journalSize, reservedParts, resizeInode } from "./reserved-inodes.ts";
 import { encodeDescriptor, encodeSuperblock, type GroupUsage } from "./superblock.ts";
 
@@ -23,44 +23,47 @@ export interface Identity {
 
 /** Everything that is encoded from a finished layout, in ascending order. */
 export function* emitPieces<C>(
-  items: readonly Item<C>[],
-  placement: Placement<C>,
+  inventory: Inventory<C>,
+  placement: Placement,
   identity: Identity,
 ): Generator<Piece<C>, void, void> {
   const seed = fileSystemSeed(identity.uuid);
-  const fixed = [...groupParts(items, placement, identity), ...reservedParts(placement, seed)];
+  const fixed = [...groupParts(inventory, placement, identity), ...reservedParts<C>(placement, seed)];
   fixed.sort((a, b) => a.block - b.block);
   let next = 0;
   // Places were given in ascending order, so the parts of the tree need no sorting as a whole.
-  for (const [item, place] of placement.places) {
-    for (const one of itemParts(item, place, seed).sort((a, b) => a.block - b.block)) {
-      for (let before = fixed[next]; before !== undefined && before.block < one.block; before = fixed[++next]) {
-        yield* before.make();
+  for (const kind of PLACED_KINDS) {
+    for (let index = 0; index < inventory.count; index++) {
+      const item = inventory.itemAt(index);
+      if (item.kind !== kind) continue;
+      for (const one of itemParts(item, placement.places.get(index), seed).sort((a, b) => a.block - b.block)) {
+        for (let before = fixed[next]; before !== undefined && before.block < one.block; before = fixed[++next]) {
+          yield* before.make();
+        }
+        yield* one.make();
       }
-      yield* one.make();
     }
   }
   for (const rest of fixed.slice(next)) yield* rest.make();
 }
 
-const placeOf = <C>(placement: Placement<C>, item: Item<C>): Place => placement.places.get(item) as Place;
-
 /** Superblock and descriptors with their copies, bitmaps and inode tables. */
-function groupParts<C>(items: readonly Item<C>[], placement: Placement<C>, identity: Identity): Part<C>[] {
+function groupParts<C>(inventory: Inventory<C>, placement: Placement, identity: Identity): Part<C>[] {
   const { geometry, usedRuns } = placement;
   const { groups, inodesPerGroup } = geometry;
   const seed = fileSystemSeed(identity.uuid);
-  const lastIno = (items.at(-1) as Item<C>).ino;
+  const { lastIno } = inventory;
   const usedInodes = (group: Group): number =>
     Math.max(0, Math.min(inodesPerGroup, lastIno - group.index * inodesPerGroup));
   const blockBitmap = (group: Group): Uint8Array => encodeBlockBitmap(usedRuns, group.start, group.blockCount);
   const inodeBitmap = (group: Group): Uint8Array => encodeInodeBitmap(usedInodes(group), inodesPerGroup);
 
-  const inodeAt = inodeLookup(items, placement, identity.time);
+  const inodeAt = inodeLookup(inventory, placement, identity.time);
   const firstIno = (group: Group): number => group.index * inodesPerGroup + 1;
 
   const directories = new Map<number, number>();
-  for (const { kind, ino } of items) {
+  for (let index = 0; index < inventory.count; index++) {
+    const { ino, kind } = inventory.itemAt(index);
     const group = Math.floor((ino - 1) / inodesPerGroup);
     if (kind === "directory") directories.set(group, (directories.get(group) ?? 0) + 1);
   }
@@ -118,15 +121,15 @@ function encodeInodeTable(
 
 /** Looks up what an inode number stands for; most reserved numbers stand for nothing. */
 function inodeLookup<C>(
-  items: readonly Item<C>[],
-  placement: Placement<C>,
+  inventory: Inventory<C>,
+  placement: Placement,
   time: Timestamp,
 ): (ino: number) => InodeFields | undefined {
   return (ino) => {
     if (ino === INO.RESIZE) return resizeInode(placement, time);
     if (ino === INO.JOURNAL) return placement.journal && journalInode(placement.journal, time);
-    const item =
-      ino === INO.ROOT ? items[0] : ino >= INO.LOST_AND_FOUND ? items[ino - INO.LOST_AND_FOUND + 1] : undefined;
-    return item && itemInode(item, placeOf(placement, item), time);
+    const index = ino === INO.ROOT ? 0 : ino - INO.LOST_AND_FOUND + 1;
+    if (index < 0 || (index === 0 && ino !== INO.ROOT)) return undefined;
+    return itemInode(inventory.itemAt(index), placement.places.get(index), time);
   };
 }

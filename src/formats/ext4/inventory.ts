@@ -4,7 +4,7 @@ import { inFile } from "../../lib/in-file.ts";
 import { type DirectoryEntry, type DirectoryLayout, layoutDirectory } from "./directory.ts";
 import { requireTime } from "./inode.ts";
 import { BLOCK_SIZE, FAST_SYMLINK_LIMIT, INO, LINK_MAX } from "./layout.ts";
-import type { ContentRange, Ext4Directory, Ext4File, Ext4Leaf, Ext4Node } from "./tree.ts";
+import type { ContentRange, Ext4Directory, Ext4File, Ext4Leaf, Ext4Metadata, Ext4Node } from "./tree.ts";
 import { verityOffset } from "./verity.ts";
 import { layoutXattrs, type XattrLayout } from "./xattrs.ts";
 
@@ -36,6 +36,14 @@ export interface LeafItem<C> extends Common {
 /** One inode of the tree, before it has a place. */
 export type Item<C> = DirectoryItem<C> | LeafItem<C>;
 
+/** Every inode of a tree. Items are made when they are asked for: what is kept of one is a reference and a number. */
+export interface Inventory<C> {
+  /** The root, lost+found, then the inodes 12, 13, ... */
+  readonly count: number;
+  readonly lastIno: number;
+  itemAt(index: number): Item<C>;
+}
+
 export const LOST_AND_FOUND: ByteString = byteString("lost+found");
 /** mke2fs makes it this large, so that e2fsck need not allocate when it is needed. */
 const LOST_AND_FOUND_BLOCKS = 4;
@@ -48,77 +56,81 @@ const SYMLINK_MAX = BLOCK_SIZE - 1;
  * A refusal names the path of the node that it is about.
  *
  * @param hashSeed s_hash_seed
- * @returns items by inode number: the root, lost+found, then 12, 13, ...
  * @throws {FormatError} `ext4.name*`, `ext4.xattr*`, `ext4.acl`, `ext4.symlink`, `ext4.links`, `ext4.time`,
  *   `ext4.content-ranges`, `ext4.verity`, `ext4.directory-too-large`
  */
-export function takeInventory<C>(root: Ext4Directory<C>, hashSeed: Uint8Array): Item<C>[] {
+export function takeInventory<C>(root: Ext4Directory<C>, hashSeed: Uint8Array): Inventory<C> {
   const lostAndFound = findLostAndFound(root);
-  const inodes = new Map<Ext4Node<C>, { ino: number; links: number; parentIno: number }>();
-  const children = new Map<Ext4Directory<C>, DirectoryEntry[]>();
   const order: Ext4Node<C>[] = [root, lostAndFound];
-  inodes.set(root, { ino: INO.ROOT, links: 0, parentIno: INO.ROOT });
-  inodes.set(lostAndFound, { ino: INO.LOST_AND_FOUND, links: 0, parentIno: INO.ROOT });
-  let nextIno: number = INO.LOST_AND_FOUND + 1;
+  const indices = new Map<Ext4Node<C>, number>([
+    [root, 0],
+    [lostAndFound, 1],
+  ]);
+  const links: number[] = [0, 0];
+  const directories = new Map<number, Pick<DirectoryItem<C>, "layout" | "parentIno">>([[0, emptyDirectory(INO.ROOT)]]);
 
-  for (const node of order) {
+  for (const [index, node] of order.entries()) {
     if (node.kind !== "directory") continue;
-    const parentIno = inodes.get(node)?.ino as number;
     const names = node === root ? new Map(node.entries).set(LOST_AND_FOUND, lostAndFound) : node.entries;
     const entries = [...names]
       .sort(([a], [b]) => compareByteStrings(a, b))
       .map(([name, child]): DirectoryEntry => {
-        let inode = inodes.get(child);
-        if (inode === undefined) {
-          inode = { ino: nextIno++, links: 0, parentIno };
-          inodes.set(child, inode);
-          order.push(child);
+        let at = indices.get(child);
+        if (at === undefined) {
+          at = order.push(child) - 1;
+          indices.set(child, at);
+          links.push(0);
         } else if (child.kind === "directory" && child !== lostAndFound) {
-          throw new RangeError(`directory inode ${inode.ino} has two names`);
+          throw new RangeError(`directory inode ${inoAt(at)} has two names`);
         }
-        inode.links++;
-        return { name, ino: inode.ino, kind: child.kind };
+        if (child.kind === "directory") directories.set(at, emptyDirectory(inoAt(index)));
+        links[at] = (links[at] as number) + 1;
+        return { name, ino: inoAt(at), kind: child.kind };
       });
-    children.set(node, entries);
+    const layout = inFile(
+      () => findPath(root, node),
+      () => layoutDirectory(entries, hashSeed),
+    );
+    const isLostAndFound = node === lostAndFound && layout.kind === "linear";
+    const { parentIno } = directories.get(index) as { parentIno: number };
+    const blockCount = isLostAndFound ? LOST_AND_FOUND_BLOCKS : layout.blockCount;
+    directories.set(index, { parentIno, layout: { ...layout, blockCount } });
+    links[index] = directoryLinks(entries);
   }
 
   // Trees often hold one map for all files with the same label.
-  const layouts = new Map<ReadonlyMap<ByteString, ByteString>, XattrLayout>();
-  const layoutOf = (xattrs: ReadonlyMap<ByteString, ByteString>): XattrLayout => {
-    const known = layouts.get(xattrs) ?? layoutXattrs(xattrs);
-    layouts.set(xattrs, known);
+  const xattrLayouts = new Map<ReadonlyMap<ByteString, ByteString>, XattrLayout>();
+  const xattrsOf = ({ xattrs }: Ext4Metadata): XattrLayout => {
+    const known = xattrLayouts.get(xattrs) ?? layoutXattrs(xattrs);
+    xattrLayouts.set(xattrs, known);
     return known;
   };
-
-  const toItem = (node: Ext4Node<C>): Item<C> => {
-    const { ino, links, parentIno } = inodes.get(node) as { ino: number; links: number; parentIno: number };
-    requireTime({ sec: node.meta.mtimeSec, nsec: node.meta.mtimeNsec });
-    const xattrs = layoutOf(node.meta.xattrs);
-    if (node.kind !== "directory") {
-      return { kind: "leaf", node, ino, links: requireLinks(links), xattrs, segments: leafSegments(node) };
-    }
-    const entries = children.get(node) as DirectoryEntry[];
-    const layout = layoutDirectory(entries, hashSeed);
-    const isLostAndFound = node === lostAndFound && layout.kind === "linear";
-    const blockCount = isLostAndFound ? LOST_AND_FOUND_BLOCKS : layout.blockCount;
-    return {
-      kind: "directory",
-      node,
-      ino,
-      parentIno,
-      links: directoryLinks(entries),
-      xattrs,
-      layout: { ...layout, blockCount },
-      segments: [{ block: 0, count: blockCount }],
-    };
+  const itemAt = (index: number): Item<C> => {
+    const node = order[index] as Ext4Node<C>;
+    const common = { ino: inoAt(index), links: links[index] as number, xattrs: xattrsOf(node.meta) };
+    if (node.kind !== "directory") return { kind: "leaf", node, ...common, segments: leafSegments(node) };
+    const { layout, parentIno } = directories.get(index) as Pick<DirectoryItem<C>, "layout" | "parentIno">;
+    const segments = [{ block: 0, count: layout.blockCount }];
+    return { kind: "directory", node, ...common, parentIno, layout, segments };
   };
-  return order.map((node) =>
+  const check = (index: number, node: Ext4Node<C>): void => {
+    requireTime({ sec: node.meta.mtimeSec, nsec: node.meta.mtimeNsec });
+    requireLinks(links[index] as number);
+    itemAt(index);
+  };
+  for (const [index, node] of order.entries()) {
     inFile(
       () => findPath(root, node),
-      () => toItem(node),
-    ),
-  );
+      () => check(index, node),
+    );
+  }
+  return { count: order.length, lastIno: inoAt(order.length - 1), itemAt };
 }
+
+const inoAt = (index: number): number => (index === 0 ? INO.ROOT : INO.LOST_AND_FOUND + index - 1);
+
+const emptyDirectory = (parentIno: number) =>
+  ({ parentIno, layout: { kind: "linear", entries: [], blockCount: 1 } }) as const;
 
 /** The one of the tree, or a new one: e2fsck wants it to be there. */
 function findLostAndFound<C>(root: Ext4Directory<C>): Ext4Directory<C> {
@@ -154,15 +166,13 @@ function directoryLinks(entries: readonly DirectoryEntry[]): number {
   return links > LINK_MAX ? 1 : links;
 }
 
-function requireLinks(links: number): number {
-  if (links > LINK_MAX) {
-    throw new FormatError("ext4.links", {
-      what: "ext4 hard links of one file",
-      expected: `at most ${LINK_MAX}`,
-      found: String(links),
-    });
-  }
-  return links;
+function requireLinks(links: number): void {
+  if (links <= LINK_MAX) return;
+  throw new FormatError("ext4.links", {
+    what: "ext4 hard links of one file",
+    expected: `at most ${LINK_MAX}`,
+    found: String(links),
+  });
 }
 
 function leafSegments<C>(node: Ext4Leaf<C>): Segment[] {

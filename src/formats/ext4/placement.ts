@@ -1,7 +1,8 @@
 import { buildExtentTree, type Extent, type ExtentTree, joinExtents, toExtents } from "./extents.ts";
 import type { Geometry } from "./geometry.ts";
-import type { Item, Segment } from "./inventory.ts";
+import type { Inventory, Segment } from "./inventory.ts";
 import { BLOCK_SIZE } from "./layout.ts";
+import { PlaceTable } from "./place-table.ts";
 import { type Run, RunAllocator } from "./runs.ts";
 
 /** Where the blocks of one inode are. */
@@ -14,12 +15,13 @@ export interface Place {
   readonly blockCount: number;
 }
 
-export interface Placement<C> {
+export interface Placement {
   readonly geometry: Geometry;
   /** Double indirect block of the resize inode. */
   readonly resizeBlock: number;
   readonly journal: Place | undefined;
-  readonly places: ReadonlyMap<Item<C>, Place>;
+  /** Of items, by index. */
+  readonly places: Pick<PlaceTable, "get">;
   /** Everything in use, ascending and joined as far as the fixed runs are. */
   readonly usedRuns: readonly Run[];
   readonly freeBlocks: number;
@@ -31,7 +33,7 @@ export interface Placement<C> {
  * Gives everything a place, from the lowest free block upwards: journal, directories, then contents in the order of
  * their inodes, so that a file is split only by the fixed parts of a group.
  */
-export function placeAll<C>(items: readonly Item<C>[], geometry: Geometry, journalBlocks: number): Placement<C> {
+export function placeAll(inventory: Inventory<unknown>, geometry: Geometry, journalBlocks: number): Placement {
   const allocator = new RunAllocator(geometry.fixed, geometry.blockCount);
   const takeBlock = (): number => allocator.take(1)[0]?.start ?? 0;
 
@@ -45,10 +47,11 @@ export function placeAll<C>(items: readonly Item<C>[], geometry: Geometry, journ
 
   const resizeBlock = takeBlock();
   const journal = journalBlocks === 0 ? undefined : place([{ block: 0, count: journalBlocks }], false);
-  const places = new Map<Item<C>, Place>();
-  for (const kind of ["directory", "leaf"] as const) {
-    for (const item of items) {
-      if (item.kind === kind) places.set(item, place(item.segments, item.xattrs.inBlock.length > 0));
+  const places = new PlaceTable(inventory.count);
+  for (const kind of PLACED_KINDS) {
+    for (let index = 0; index < inventory.count; index++) {
+      const item = inventory.itemAt(index);
+      if (item.kind === kind) places.set(index, place(item.segments, item.xattrs.inBlock.length > 0));
     }
   }
 
@@ -67,6 +70,9 @@ export function placeAll<C>(items: readonly Item<C>[], geometry: Geometry, journ
     missing: allocator.missing,
   };
 }
+
+/** The order in which items are given their places. */
+export const PLACED_KINDS = ["directory", "leaf"] as const;
 
 /** Bits of the part of `runs` that lies in `count` blocks from `start`. */
 export function encodeBlockBitmap(runs: readonly Run[], start: number, count: number): Uint8Array {

@@ -3,7 +3,7 @@ import { FormatError, quote } from "../../lib/errors.ts";
 import { emitPieces } from "./emit.ts";
 import { BYTES_PER_INODE, computeGeometry, defaultJournalBlocks, tooSmall } from "./geometry.ts";
 import { requireTime, type Timestamp } from "./inode.ts";
-import { type Item, type Segment, takeInventory } from "./inventory.ts";
+import { type Inventory, takeInventory } from "./inventory.ts";
 import { BLOCK_SIZE, LABEL_SIZE } from "./layout.ts";
 import { type Placement, placeAll } from "./placement.ts";
 import type { Ext4Directory } from "./tree.ts";
@@ -70,8 +70,8 @@ export function planExt4<C>(root: Ext4Directory<C>, options: Ext4Options): Ext4P
   }
   const { uuid, hashSeed, time } = options;
   requireTime(time);
-  const items = takeInventory(root, hashSeed);
-  const placement = placeInSize(items, options);
+  const inventory = takeInventory(root, hashSeed);
+  const placement = placeInSize(inventory, options);
   const { geometry, freeBlocks, journal } = placement;
   const inodeCount = geometry.inodesPerGroup * geometry.groups.length;
   const reservedBlocks = Math.floor((options.reservedSize ?? 0) / BLOCK_SIZE);
@@ -79,30 +79,27 @@ export function planExt4<C>(root: Ext4Directory<C>, options: Ext4Options): Ext4P
     size: geometry.blockCount * BLOCK_SIZE,
     freeSize: freeBlocks * BLOCK_SIZE,
     inodeCount,
-    freeInodes: inodeCount - lastIno(items),
+    freeInodes: inodeCount - inventory.lastIno,
     journalSize: (journal?.blockCount ?? 0) * BLOCK_SIZE,
-    pieces: () => emitPieces(items, placement, { uuid, hashSeed, time, label, reservedBlocks }),
+    pieces: () => emitPieces(inventory, placement, { uuid, hashSeed, time, label, reservedBlocks }),
   };
 }
 
-const lastIno = (items: readonly Item<unknown>[]): number => (items.at(-1) as Item<unknown>).ino;
-
 /** Tries the size asked for; without one, grows until everything fits: each attempt tells how many blocks it lacked. */
-function placeInSize<C>(items: readonly Item<C>[], options: Ext4Options): Placement<C> {
+function placeInSize(inventory: Inventory<unknown>, options: Ext4Options): Placement {
   const free = Math.ceil((options.freeSize ?? 0) / BLOCK_SIZE);
   const shortGroup = options.size === undefined ? "extend" : "drop";
   const demand = {
-    inodes: lastIno(items),
+    inodes: inventory.lastIno,
     freeInodes: Math.ceil((options.freeSize ?? 0) / BYTES_PER_INODE),
     requestedInodes: options.inodeCount,
     maxBlocks: options.maxSize === undefined ? undefined : Math.ceil(options.maxSize / BLOCK_SIZE),
     shortGroup,
   } as const;
-  const contents = items.reduce((sum, { segments }) => sum + countBlocks(segments), 0);
-  let blocks = options.size === undefined ? free + contents : Math.floor(options.size / BLOCK_SIZE);
+  let blocks = options.size === undefined ? free + countBlocks(inventory) : Math.floor(options.size / BLOCK_SIZE);
   for (;;) {
     const geometry = computeGeometry(blocks, demand);
-    const placement = placeAll(items, geometry, journalBlocks(geometry.blockCount, options));
+    const placement = placeAll(inventory, geometry, journalBlocks(geometry.blockCount, options));
     const missing = placement.missing + Math.max(0, free - placement.freeBlocks);
     if (missing === 0) return placement;
     if (options.size !== undefined) throw tooSmall(geometry.blockCount + missing, blocks);
@@ -110,7 +107,13 @@ function placeInSize<C>(items: readonly Item<C>[], options: Ext4Options): Placem
   }
 }
 
-const countBlocks = (segments: readonly Segment[]): number => segments.reduce((sum, { count }) => sum + count, 0);
+function countBlocks(inventory: Inventory<unknown>): number {
+  let blocks = 0;
+  for (let index = 0; index < inventory.count; index++) {
+    for (const { count } of inventory.itemAt(index).segments) blocks += count;
+  }
+  return blocks;
+}
 
 function journalBlocks(blockCount: number, { journalSize }: Ext4Options): number {
   if (journalSize === undefined) return defaultJournalBlocks(blockCount);

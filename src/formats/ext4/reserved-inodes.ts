@@ -30,7 +30,7 @@ const DIRECT_BLOCKS = 12;
 const DOUBLE_INDIRECT = 13;
 
 /** A file whose double indirect tree is the blocks reserved behind every copy of the group descriptors. */
-export function resizeInode<C>({ resizeBlock, geometry }: Placement<C>, time: Timestamp): InodeFields {
+export function resizeInode({ resizeBlock, geometry }: Placement, time: Timestamp): InodeFields {
   const iBlock = new Uint8Array(INODE_BLOCK_SIZE);
   viewOf(iBlock).setUint32(DOUBLE_INDIRECT * 4, resizeBlock, true);
   const copies = geometry.groups.filter(({ hasSuper }) => hasSuper).length;
@@ -46,7 +46,7 @@ export function resizeInode<C>({ resizeBlock, geometry }: Placement<C>, time: Ti
 }
 
 /** The blocks of the reserved inodes: indirect blocks of the resize inode, start of the journal. */
-export function reservedParts<C>({ geometry, resizeBlock, journal }: Placement<C>, seed: number): Part<C>[] {
+export function reservedParts<C>({ geometry, resizeBlock, journal }: Placement, seed: number): Part<C>[] {
   const { descriptorBlocks, reservedGdtBlocks, groups } = geometry;
   const reserved = Array.from({ length: reservedGdtBlocks }, (_, i) => 1 + descriptorBlocks + i);
   const backups = groups.filter(({ index, hasSuper }) => index > 0 && hasSuper).map(({ start }) => start);

@@ -85,6 +85,7 @@ export class SplitStreamWriter {
       namedRefs: named,
       stream: Buffer.concat(this.#compressed),
     };
+    this.#compressed.length = 0;
     return this.#assemble(sections);
   }
 

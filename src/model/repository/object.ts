@@ -8,7 +8,6 @@ import {
   VERITY_BLOCK_SIZE,
   type VerityAlgorithm,
 } from "../../formats/fsverity/index.ts";
-import { equalBytes, toHex } from "../../lib/bytes/numbers.ts";
 import { VerificationError } from "../../lib/errors.ts";
 
 /** Bytes of the Merkle tree of `size` bytes, every level in whole blocks. */
@@ -71,22 +70,20 @@ export class LayerObject implements Common {
   /** Of the bytes, in the uncompressed tar. */
   readonly offset: number;
   readonly #algorithm: VerityAlgorithm;
-  readonly #digest: Uint8Array;
   #leaves: Uint8Array | undefined;
   #hashed = 0;
 
   constructor(
-    digest: Uint8Array,
+    hex: string,
     place: { readonly layer: number; readonly offset: number; readonly size: number },
     algorithm: VerityAlgorithm,
   ) {
-    this.hex = toHex(digest);
+    this.hex = hex;
     this.size = place.size;
     this.treeSize = merkleTreeSize(place.size, algorithm);
     this.layer = place.layer;
     this.offset = place.offset;
     this.#algorithm = algorithm;
-    this.#digest = digest;
   }
 
   /**
@@ -104,11 +101,11 @@ export class LayerObject implements Common {
     if (this.#hashed < this.size) return undefined;
     const verity = completeTree(this.#leaves, this.size, this.#algorithm);
     this.#leaves = undefined;
-    const found = hash(this.#algorithm, verity.descriptor, "buffer");
-    if (!equalBytes(found, this.#digest)) {
+    const found = hash(this.#algorithm, verity.descriptor, "hex");
+    if (found !== this.hex) {
       throw new VerificationError(
         "content.digest-mismatch",
-        `layer ${this.layer}, content at byte ${this.offset}: found fs-verity digest ${toHex(found)}, expected ${this.hex}`,
+        `layer ${this.layer}, content at byte ${this.offset}: found fs-verity digest ${found}, expected ${this.hex}`,
       );
     }
     return verity;

@@ -1,6 +1,7 @@
 import type { ComposefsVersion } from "../../formats/erofs/index.ts";
 import type { VerityAlgorithm } from "../../formats/fsverity/index.ts";
 import { CONTENT_TYPES, type SplitStreamRefs, SplitStreamWriter } from "../../formats/splitstream/index.ts";
+import { toHex } from "../../lib/bytes/numbers.ts";
 import type { Image } from "../image/image.ts";
 import type { LayerRecord } from "../layer/entry.ts";
 import type { ExternalContent } from "../tree/tree.ts";
@@ -83,14 +84,15 @@ export class RepositoryBuilder implements Repository {
   /** The content as an object of this repository. */
   objectOf({ digests }: ExternalContent): RepositoryObject | undefined {
     const digest = digests[this.#algorithm];
-    return digest === undefined ? undefined : this.objects.get(Buffer.from(digest).toString("hex"));
+    return digest === undefined ? undefined : this.objects.get(toHex(digest));
   }
 
   #addContent({ digests, origin, size }: ExternalContent): void {
     const digest = digests[this.#algorithm];
     if (digest === undefined || origin?.kind !== "layer") throw new Error("a content that is in no layer");
-    const object = new LayerObject(digest, { ...origin, size: Number(size) }, this.#algorithm);
-    if (!this.objects.has(object.hex)) this.objects.set(object.hex, object);
+    const hex = toHex(digest);
+    if (this.objects.has(hex)) return;
+    this.objects.set(hex, new LayerObject(hex, { ...origin, size: Number(size) }, this.#algorithm));
   }
 
   #addBytes(bytes: Uint8Array): string {

@@ -59,7 +59,8 @@ export function updateRoot({ currentTree, deployment, keptId, origin, stored, tr
   const missing = objects.filter(
     ([hex, object]) => !isSoundObject(stored, tree.find(at(OBJECTS, objectPath(hex))), object),
   );
-  addRepository(tree, { ...repository, objects: new Map(missing) });
+  const { images, streams, tags } = repository;
+  addRepository(tree, { images, streams, tags, objects: new Map(missing) });
   tree.remove(ROOT.deployment(id));
   addState(tree, { id, origin, etc });
   tree.directory(ROOT.var);
