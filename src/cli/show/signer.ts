@@ -17,11 +17,11 @@ export function showSubmitted({ directory, request }: SubmitReport): Shown {
 }
 
 export function showFetched({ directory, files, request }: FetchReport): Shown {
-  const lines = [
-    ...files.map((file) => `${directory}/${file}`),
-    "",
-    `Complete the image with: sealwright seal --attach ${directory} --to IMAGE`,
-  ];
+  const next =
+    request.request.round === "boot-loader"
+      ? "Now run the same seal --prepare again: the UKI follows in a second request."
+      : `Complete the image with: sealwright seal --attach ${directory} --to IMAGE`;
+  const lines = [...files.map((file) => `${directory}/${file}`), "", next];
   return { text: lines.map(printable).join("\n"), json: { directory, files, request } };
 }
 
