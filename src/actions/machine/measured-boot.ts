@@ -7,7 +7,7 @@ import type { SealedDisk } from "./sealed-disk.ts";
 
 /**
  * Judges the event log of a boot: its replay gives the PCRs of the TPM, and what PCR 4 says was started is the boot
- * loader and the UKI of the disk, and nothing else.
+ * loader, the UKI of the disk and its addons, and nothing else.
  *
  * @returns no check for a machine without a TPM
  */
@@ -23,13 +23,15 @@ export function checkMeasurements({ eventLog, pcrs }: GuestReport, disk: SealedD
     return broken(error.code, error.message);
   }
   const { started } = replayed;
-  const expected = [disk.bootLoader, disk.uki].map(({ digest }) => toHex(digest));
+  const { addons = [] } = disk;
+  const expected = [disk.bootLoader, disk.uki, ...addons].map(({ digest }) => toHex(digest));
   if (started.join() !== expected.join()) {
     return broken(
       "seal.event-log.programs",
       `started: ${started.map((hex) => hex.slice(0, 16)).join(", ") || "nothing"}`,
     );
   }
-  const detail = `replays to PCR 4 and 7; started ${disk.bootLoader.path} and the UKI, nothing else`;
+  const companions = addons.length === 0 ? "" : ` with ${addons.length} of its addons`;
+  const detail = `replays to PCR 4 and 7; started ${disk.bootLoader.path} and the UKI${companions}, nothing else`;
   return [{ ...base, status: "holds", detail }];
 }

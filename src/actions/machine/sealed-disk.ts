@@ -24,6 +24,7 @@ import { openEsp, openRoot } from "../../model/disk/partitions.ts";
 import { readRootFile } from "../../model/disk/stored-repository.ts";
 import { architectureOf } from "../../model/machine/disk-kind.ts";
 import type { Architecture } from "../../model/machine/firmware.ts";
+import { ADDON_SUFFIX } from "../../model/os/index.ts";
 import type { Directory, TreeNode } from "../../model/tree/tree.ts";
 
 /** A file of the disk, and where each of its bytes is. */
@@ -77,12 +78,14 @@ export interface StoredEsp {
 /** What a sealed disk says it will run, read without booting it. */
 export interface SealedDisk {
   readonly architecture: Architecture;
-  /** Of the UKI, trimmed as the stub does. */
+  /** Of the UKI and behind it those of its addons, trimmed and joined as the stub does. */
   readonly commandLine: string;
   /** The digest that the command line names, lower-case hex. */
   readonly digest: string;
   readonly bootLoader: PlacedProgram;
   readonly uki: PlacedProgram;
+  /** What the stub loads besides, in its order. */
+  readonly addons?: readonly PlacedProgram[];
   readonly image: StoredFile;
   /** A file of the tree that no boot needs, and the object behind it. */
   readonly victim: Victim | undefined;
@@ -121,7 +124,8 @@ export async function loadSealedDisk(path: string): Promise<SealedDisk> {
   const bootLoader = BOOT_LOADERS.map((name) => findEspFile(espFiles, name)).find((file) => file !== undefined);
   if (bootLoader === undefined) throw absent("no-boot-loader", "no EFI/BOOT/BOOT*.EFI on the ESP");
   const uki = program(onlyUki(espFiles));
-  const commandLine = (findText(parseUki(uki.bytes), ".cmdline") ?? "").trim();
+  const addons = addonsOf(espFiles, uki).map(program);
+  const commandLine = joinCommandLines([uki, ...addons]);
   const digest = /(?:^|\s)composefs=([0-9a-f]{128})(?=\s|$)/.exec(commandLine)?.[1];
   if (digest === undefined) {
     throw new PolicyError("machine.disk.not-sealed", `${uki.path}: its command line names no digest that must hold`);
@@ -138,6 +142,7 @@ export async function loadSealedDisk(path: string): Promise<SealedDisk> {
     commandLine,
     digest,
     uki,
+    addons,
     bootLoader: program(bootLoader),
     image,
     victim,
@@ -155,6 +160,19 @@ export async function loadSealedDisk(path: string): Promise<SealedDisk> {
     },
     entry: readBootMenu(esp.volume, espFiles).entries.find(({ entry }) => entry !== undefined)?.path,
   };
+}
+
+/** Those of all UKIs, then those of this one, each by name (systemd-stub(7), "Companion Files"). */
+function addonsOf(files: readonly EspFile[], uki: PlacedProgram): EspFile[] {
+  const byName = (a: EspFile, b: EspFile): number => (a.path < b.path ? -1 : 1);
+  const inDirectory = (directory: string): EspFile[] =>
+    files.filter((file) => isBelow(file, directory) && file.path.toLowerCase().endsWith(ADDON_SUFFIX)).sort(byName);
+  return [...inDirectory("loader/addons"), ...inDirectory(`${uki.path}.extra.d`)];
+}
+
+function joinCommandLines(programs: readonly PlacedProgram[]): string {
+  const lines = programs.map(({ bytes }) => (findText(parseUki(bytes), ".cmdline") ?? "").trim());
+  return lines.filter((line) => line !== "").join(" ");
 }
 
 function onlyUki(files: readonly EspFile[]): EspFile {
