@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Context } from "./context.ts";
 import { cacheDirectory } from "./directories.ts";
-import { registriesOf } from "./registries.ts";
+import { type RegistryFlags, registriesOf } from "./registries.ts";
 import { sourceDateEpoch } from "./source-date-epoch.ts";
 
 export interface DiskArgument extends AsyncDisposable {
@@ -13,8 +13,12 @@ export interface DiskArgument extends AsyncDisposable {
 /** What is meant as a file, so that one which is missing is not looked for in a registry. */
 const DISK_NAME = /^\.{0,2}\/|\.(?:raw|img|qcow2)$/;
 
-/** The disk that a command line names; from an image one is built. */
-export async function openDiskArgument(context: Context, argument: string): Promise<DiskArgument> {
+/** The disk that a command line names; from an image, which may be in a registry, one is built. */
+export async function openDiskArgument(
+  context: Context,
+  argument: string,
+  flags: RegistryFlags,
+): Promise<DiskArgument> {
   const [{ exists }, { openTempDir }] = await Promise.all([
     import("../model/host-io/files.ts"),
     import("../model/host-io/temp.ts"),
@@ -27,7 +31,7 @@ export async function openDiskArgument(context: Context, argument: string): Prom
   const path = join(directory.path, "disk.raw");
   await buildDisk(argument, {
     output: path,
-    registries: await registriesOf(context, { tlsVerify: true }),
+    registries: await registriesOf(context, flags),
     cacheDirectory: cacheDirectory(context.env),
     buildTime: sourceDateEpoch(context.env),
     signal: context.signal,

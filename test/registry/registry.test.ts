@@ -374,6 +374,15 @@ describe("an open registry", () => {
     expect(await repository.listReferrers(subject)).toEqual([referrer]);
   });
 
+  test("names its tags when one is asked for that it has not", async () => {
+    await push(`${registry.host}/hints:one`, registries);
+    const ask = (name: string) => openImage(`${registry.host}/${name}`, { registries });
+    await expect(ask("hints:two")).rejects.toMatchObject({ code: "registry.not-found", hint: "tags there: one" });
+    await expect(ask("nothing/here:two")).rejects.toMatchObject({
+      hint: expect.stringContaining("no such repository"),
+    });
+  });
+
   test("is reached through registries.conf: a mirror that fails, another location, a blocked name", async () => {
     const digest = await push(`${registry.host}/real/os:one`, registries);
     const conf = `

@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { machinePlaces } from "../directories.ts";
 import { openDiskArgument } from "../disk-argument.ts";
 import { perform } from "../perform.ts";
+import { type RegistryFlags, registryFlags } from "../registries.ts";
 import {
   acceleratorOf,
   cpusFlag,
@@ -16,7 +17,7 @@ import {
   tpmFlag,
 } from "./vm-flags.ts";
 
-interface Flags {
+interface Flags extends RegistryFlags {
   readonly keys?: string;
   readonly memory?: number;
   readonly cpus?: number;
@@ -27,10 +28,11 @@ interface Flags {
 }
 
 const runSshCommand = buildCommand<Flags, string[], Context>({
-  async func({ cpus, emulate, keys, memory, publish, timeout, tpm }, argument = "", ...command) {
+  async func(flags, argument = "", ...command) {
+    const { cpus, emulate, keys, memory, publish, timeout, tpm } = flags;
     await perform(this, false, async () => {
       const { runEphemeral } = await import("../../actions/machine/run-ephemeral.ts");
-      await using disk = await openDiskArgument(this, argument);
+      await using disk = await openDiskArgument(this, argument, flags);
       const exitCode = await runEphemeral(disk.path, {
         places: machinePlaces(this.env),
         command,
@@ -61,6 +63,7 @@ const runSshCommand = buildCommand<Flags, string[], Context>({
       timeout: numberFlag("S", "Seconds until the guest has to let us in (default: 300)"),
       tpm: tpmFlag,
       emulate: emulateFlag,
+      ...registryFlags,
     },
     aliases: { p: "publish" },
   },

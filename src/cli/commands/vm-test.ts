@@ -5,9 +5,10 @@ import { machinePlaces } from "../directories.ts";
 import { openDiskArgument } from "../disk-argument.ts";
 import { jsonFlag, requiredTextFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { type RegistryFlags, registryFlags } from "../registries.ts";
 import { acceleratorOf, diskOrImage, emulateFlag, numberFlag, toMs, tpmFlag } from "./vm-flags.ts";
 
-interface Flags {
+interface Flags extends RegistryFlags {
   readonly keys: string;
   readonly tamper: boolean;
   readonly only?: string;
@@ -27,7 +28,7 @@ export const vmTestCommand = buildCommand<Flags, [string], Context>({
         import("../../actions/machine/test-machine.ts"),
         import("../show/vm-test.ts"),
       ]);
-      await using disk = await openDiskArgument(this, argument);
+      await using disk = await openDiskArgument(this, argument, flags);
       const all = flags.tamper ? TAMPER_CASES.map(({ name }) => name) : [];
       const report = await testMachine(disk.path, {
         places: machinePlaces(this.env),
@@ -68,6 +69,7 @@ export const vmTestCommand = buildCommand<Flags, [string], Context>({
       timeout: numberFlag("S", "Seconds for one boot (default: 300)"),
       tpm: tpmFlag,
       emulate: emulateFlag,
+      ...registryFlags,
       json: jsonFlag,
     },
   },

@@ -5,6 +5,7 @@ import { machinePlaces, stateDirectory } from "../directories.ts";
 import { openDiskArgument } from "../disk-argument.ts";
 import { jsonFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
+import { type RegistryFlags, registryFlags } from "../registries.ts";
 import { vmEphemeralRoutes } from "./vm-ephemeral.ts";
 import {
   acceleratorOf,
@@ -25,7 +26,7 @@ const nameArgument = {
   parameters: [{ brief: "Name of the machine", parse: String, placeholder: "NAME" }],
 } as const;
 
-interface RunFlags {
+interface RunFlags extends RegistryFlags {
   readonly keys?: string;
   readonly name?: string;
   readonly memory?: number;
@@ -48,7 +49,7 @@ const runCommand = buildCommand<RunFlags, [string], Context>({
     await perform(this, flags.json, async () => {
       const { keys, name, memory, cpus, store } = flags;
       const places = machinePlaces(this.env);
-      await using disk = await openDiskArgument(this, argument);
+      await using disk = await openDiskArgument(this, argument, flags);
       if (disk.built && (flags.detach || name !== undefined || flags.libvirtXml)) {
         throw new UsageError("machine.disk.not-kept", "a machine that is kept needs a disk that is kept", {
           hint: `sealwright disk build ${argument} -o disk.raw`,
@@ -106,6 +107,7 @@ const runCommand = buildCommand<RunFlags, [string], Context>({
       emulate: emulateFlag,
       libvirtXml: switchFlag("Start nothing; print a libvirt domain for this disk"),
       store: textFlag("FILE", "Variable store with keys enrolled, for --libvirt-xml"),
+      ...registryFlags,
       json: jsonFlag,
     },
     aliases: { p: "publish" },

@@ -2,8 +2,9 @@ import type { Descriptor } from "../../formats/oci/descriptor.ts";
 import type { BlobDigest } from "../../formats/oci/digest.ts";
 import { isIndexMediaType, isManifestMediaType } from "../../formats/oci/media-types.ts";
 import type { RegistryReference } from "../../formats/oci/reference.ts";
-import { RegistryError } from "../../lib/errors.ts";
-import type { Registries, Repository, StoredManifest } from "../registry/index.ts";
+import { isReferrersTag } from "../../formats/oci/referrers.ts";
+import { RegistryError, SealwrightError } from "../../lib/errors.ts";
+import { isNotFound, type Registries, type Repository, type StoredManifest } from "../registry/index.ts";
 import type { Blob } from "./image.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -81,16 +82,40 @@ async function firstThatKnows(
   reference: string,
 ): Promise<{ readonly repository: Repository; readonly manifest: StoredManifest }> {
   let failure: unknown;
+  let last: Repository | undefined;
   for (const open of readers) {
     try {
       const repository = await open();
+      last = repository;
       return { repository, manifest: await repository.loadManifest(reference) };
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
       failure = error;
     }
   }
-  throw failure;
+  throw last !== undefined && isNotFound(failure) ? await withTags(failure as RegistryError, last) : failure;
+}
+
+/** Tags that a hint names. */
+const SHOWN_TAGS = 10;
+
+/** Who mistyped a tag sees those that are there, where the registry tells. */
+async function withTags({ code, data, message }: RegistryError, repository: Repository): Promise<RegistryError> {
+  const tags: string[] = [];
+  try {
+    for await (const tag of repository.listTags()) {
+      if (!isReferrersTag(tag)) tags.push(tag);
+      if (tags.length > SHOWN_TAGS) break;
+    }
+  } catch (error) {
+    if (!(error instanceof SealwrightError) || error.code === "interrupted") throw error;
+  }
+  const more = tags.length > SHOWN_TAGS ? ", ..." : "";
+  const hint =
+    tags.length === 0
+      ? "no such repository, or none that this account may read"
+      : `tags there: ${tags.slice(0, SHOWN_TAGS).join(", ")}${more}`;
+  return new RegistryError(code, message, { data: { ...data, tags: tags.slice(0, SHOWN_TAGS) }, hint });
 }
 
 async function requireUnmoved(repository: Repository, { tag }: RegistryReference, expected: BlobDigest): Promise<void> {
