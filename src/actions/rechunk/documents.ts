@@ -1,17 +1,16 @@
 /** Config and manifest of the new image: those of the source, with other layers. */
 import type { Descriptor, HistoryEntry, ImageConfig, Manifest } from "../../formats/oci/index.ts";
-import type { Image } from "../../model/image/image.ts";
+import type { Image, Layer } from "../../model/image/image.ts";
 import type { RechunkedLayer } from "./report.ts";
 
 /** What the lines of our layers are known by, in a history. */
-export const CREATED_BY = "sealwright rechunk";
+const CREATED_BY = "sealwright rechunk";
 
 /** Names of components in one line of a history. */
 const MOST_NAMES = 12;
 
-/** Whether the layers of an image were cut here. */
-export const isRechunked = ({ config }: Image): boolean =>
-  (config.history ?? []).some(({ created_by: line }) => line === CREATED_BY);
+/** Whether a layer was cut here. */
+export const isCutHere = ({ createdBy }: Layer): boolean => createdBy === CREATED_BY;
 
 /** The lines of the source stay, as of no layer; those of an earlier cut are gone with its layers. */
 export function rechunkedConfig(

@@ -4,7 +4,7 @@ import type { Image, Layer } from "../../model/image/image.ts";
 import { openImage } from "../../model/image/open-image.ts";
 import { readImage, type SourceOptions } from "../../model/source/tree-source.ts";
 import { TreeHistory } from "../../model/tree/history.ts";
-import { isRechunked } from "./documents.ts";
+import { isCutHere } from "./documents.ts";
 
 export interface PreviousBuild {
   readonly image: Image;
@@ -15,7 +15,8 @@ export interface PreviousBuild {
 
 /**
  * Reads earlier images, each as far as its layers are not known already. The caller disposes of them: their blobs may
- * be wanted.
+ * be wanted. Of an image that was cut here and got more layers since, by sealing, only the former are looked at: what is
+ * compared with them has not been sealed yet, or was cut afterwards.
  *
  * @param names newest first
  */
@@ -28,10 +29,11 @@ export async function readPrevious(
   for (const name of names) {
     const { platform, registries, signal } = reading;
     const image = await openImage(name, { registries, ...(platform && { platform }), ...(signal && { signal }) });
+    const ours = image.layers.filter(isCutHere);
     const history = new TreeHistory();
-    const source = stack.use(await readImage(image, { ...reading, apply: { history } }));
-    const build = await readBuild(source);
-    builds.push({ image, build, ...(isRechunked(image) ? { layout: layersOfComponents(build, history) } : {}) });
+    const below = ours.length === 0 ? image : { ...image, layers: ours };
+    const build = await readBuild(stack.use(await readImage(below, { ...reading, apply: { history } })));
+    builds.push({ image, build, ...(ours.length === 0 ? {} : { layout: layersOfComponents(build, history) }) });
   }
   return builds;
 }

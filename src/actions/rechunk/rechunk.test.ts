@@ -176,6 +176,21 @@ test("rechunkImage() keeps a seal valid, with the UKI in the last layer", async 
   expect(uki).toMatchObject({ content: { origin: { layer: source.image.layers.length - 1 } } });
 });
 
+test("rechunkImage() goes on from the layers below a seal", async () => {
+  const keys = { ephemeralKeys: true, now: NOW };
+  await writeSmallOs(layout("first"), { files: os });
+  await writeSmallOs(layout("second"), { files: { ...os, "usr/lib/p3": "changed ".repeat(50) } });
+  const first = await rechunkImage(layout("first"), { to: layout("first-cut"), maxLayers: 9 });
+  await sealImage(layout("first-cut"), { to: layout("first-sealed"), ...keys });
+  const second = await rechunkImage(layout("second"), {
+    to: layout("second-cut"),
+    maxLayers: 9,
+    previous: [layout("first-sealed")],
+  });
+  const changed = second.layers.filter(({ digest }) => first.layers.every((layer) => layer.digest !== digest));
+  expect(changed.map(({ components }) => components.includes("dpkg/s3"))).toEqual([true]);
+});
+
 test.each([
   ["rechunk.max-layers", { maxLayers: 0 }],
   ["rechunk.max-layers", { maxLayers: 501 }],

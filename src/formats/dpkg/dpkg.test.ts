@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { codeOf } from "../../../test/code-of.ts";
 import { FormatError } from "../../lib/errors.ts";
-import { compareDpkgVersions, parseDpkgStatus } from "./index.ts";
+import { compareDpkgVersions, parseDpkgFileList, parseDpkgMd5sums, parseDpkgStatus } from "./index.ts";
 
 test.each([
   // The five versions of Debian Policy 5.6.12, in its order.
@@ -138,4 +139,27 @@ test("parseDpkgStatus() answers any change of a file with packages or a FormatEr
       }
     }),
   );
+});
+
+test.each([
+  ["", undefined],
+  ["Source: gcc-14\n", "gcc-14"],
+  ["Source: gcc-14 (14.2.0-19)\n", "gcc-14"],
+  ["Source:\n", undefined],
+])("parseDpkgStatus() names the source package: %j", (field, source) => {
+  const text = `Package: libgcc-s1\nVersion: 14.2.0-19\n${field}`;
+  expect(parseDpkgStatus(Buffer.from(text))[0]?.source).toBe(source);
+});
+
+test("parseDpkgFileList() lists the files of a package as dpkg -L does", () => {
+  const listed = spawnSync("dpkg", ["-L", "dpkg"], { encoding: "utf8" }).stdout.trim().split("\n");
+  const found = parseDpkgFileList(readFileSync("/var/lib/dpkg/info/dpkg.list"));
+  expect(found).toEqual(listed.filter((line) => line.startsWith("/")));
+});
+
+test("parseDpkgMd5sums() lists paths, and takes any bytes", () => {
+  const sum = "0123456789abcdef".repeat(2);
+  const text = `${sum}  usr/bin/a b\nnonsense\n${sum} *usr/lib/c\n`;
+  expect(parseDpkgMd5sums(Buffer.from(text))).toEqual(["/usr/bin/a b", "/usr/lib/c"]);
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => void parseDpkgMd5sums(bytes)));
 });

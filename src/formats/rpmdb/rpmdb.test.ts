@@ -11,6 +11,8 @@ import { FormatError, SealwrightError } from "../../lib/errors.ts";
 import {
   compareRpmVersions,
   parseRpmdb,
+  parseRpmFileList,
+  parseRpmFileLists,
   parseRpmHeader,
   readNdbBlobs,
   readSqliteTable,
@@ -259,4 +261,106 @@ test("compareRpmVersions() agrees with rpm on 1000 random pairs", () => {
   const said = pairs.map(([a, b]) => ({ a, b, order: Math.sign(compareRpmVersions(a, b)) }));
   const judged = rpmVercmp(pairs);
   expect(said).toEqual(pairs.map(([a, b], index) => ({ a, b, order: judged[index] })));
+});
+
+/** A header blob with these tags. */
+function headerOf(tags: readonly (readonly [tag: number, type: number, count: number, data: Uint8Array])[]): Buffer {
+  const index = Buffer.alloc(16 * tags.length);
+  let size = 0;
+  for (const [at, [tag, type, count, data]] of tags.entries()) {
+    for (const [field, value] of [tag, type, size, count].entries()) index.writeUInt32BE(value, 16 * at + 4 * field);
+    size += data.length;
+  }
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(tags.length, 0);
+  head.writeUInt32BE(size, 4);
+  return Buffer.concat([head, index, ...tags.map(([, , , data]) => data)]);
+}
+
+const strings = (tag: number, values: readonly string[]) =>
+  [tag, 8, values.length, Buffer.from(values.map((value) => `${value}\0`).join(""))] as const;
+const numbers = (tag: number, values: readonly number[]) => {
+  const data = Buffer.alloc(4 * values.length);
+  for (const [at, value] of values.entries()) data.writeUInt32BE(value, 4 * at);
+  return [tag, 4, values.length, data] as const;
+};
+const name = [1000, 6, 1, Buffer.from("bash\0")] as const;
+const source = (text: string) => [1044, 6, 1, Buffer.from(`${text}\0`)] as const;
+
+test.each([
+  ["bash-5.2.37-1.fc42.src.rpm", "bash"],
+  ["python3-foo-1.0~rc1-3.src.rpm", "python3-foo"],
+  ["", "bash"],
+])("parseRpmFileList() takes the source from %j", (text, expected) => {
+  expect(parseRpmFileList(headerOf([name, source(text)]))).toEqual({ name: "bash", source: expected, paths: [] });
+});
+
+test("parseRpmFileList() joins directories and names", () => {
+  const header = headerOf([
+    name,
+    numbers(1116, [1, 0, 1]),
+    strings(1117, ["bash", "bashrc", "sh"]),
+    strings(1118, ["/etc/", "/usr/bin/"]),
+  ]);
+  expect(parseRpmFileList(header).paths).toEqual(["/usr/bin/bash", "/etc/bashrc", "/usr/bin/sh"]);
+});
+
+test("parseRpmFileLists() lists the files of packages as rpm does", () => {
+  const place = mkdtempSync(join(tmpdir(), "rpmdb-files-"));
+  try {
+    const files = ["/usr/bin/one", "/usr/share/one/data", "/etc/one.conf"];
+    const path = makeRpmdb(place, [
+      { name: "one", version: "1", files },
+      { name: "none", version: "1" },
+    ]);
+    const found = parseRpmFileLists(readFileSync(path)).flatMap((one) =>
+      one.paths.map((file) => `${one.name} ${file}`),
+    );
+    const said = queryRpmdb(place, "[%{=NAME} %{FILENAMES}\n]").filter((line) => line !== "");
+    expect(found.toSorted()).toEqual(said.toSorted());
+    expect(found).toHaveLength(3);
+  } finally {
+    rmSync(place, { recursive: true });
+  }
+});
+
+test.each([
+  [
+    "fewer directories than names",
+    [numbers(1116, [0]), strings(1117, ["a", "b"]), strings(1118, ["/"])],
+    "rpmdb.header.files",
+  ],
+  [
+    "a directory that is not there",
+    [numbers(1116, [1]), strings(1117, ["a"]), strings(1118, ["/"])],
+    "rpmdb.header.files",
+  ],
+  [
+    "a path of 5000 bytes",
+    [numbers(1116, [0]), strings(1117, ["a"]), strings(1118, ["/".repeat(5000)])],
+    "rpmdb.header.files",
+  ],
+  ["names that do not end", [[1117, 8, 3, Buffer.from("a\0b")] as const], "rpmdb.header.tag"],
+  ["names that are numbers", [numbers(1117, [1])], "rpmdb.header.tag"],
+  ["indexes that are names", [strings(1116, ["a"])], "rpmdb.header.tag"],
+  ["more indexes than data", [[1116, 4, 0xffff_ffff, Buffer.alloc(8)] as const], "rpmdb.header.truncated"],
+  ["no name", [], "rpmdb.header.tag-missing"],
+] as const)("parseRpmFileList() refuses %s", (what, tags, code) => {
+  expect(codeOf(() => parseRpmFileList(headerOf(what === "no name" ? [] : [name, ...tags])))).toBe(code);
+});
+
+test("parseRpmFileList() answers any change of a header with a list or a FormatError", () => {
+  const header = headerOf([name, numbers(1116, [0, 0]), strings(1117, ["a", "b"]), strings(1118, ["/usr/bin/"])]);
+  fc.assert(
+    fc.property(fc.nat(header.length - 1), fc.nat(255), (at, value) => {
+      const changed = Buffer.from(header);
+      changed[at] = value;
+      try {
+        parseRpmFileList(changed);
+      } catch (error) {
+        expect(error).toBeInstanceOf(FormatError);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
