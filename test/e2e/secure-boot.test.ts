@@ -1,6 +1,7 @@
 /**
  * The whole claim, for real: a Debian is sealed, its disk is built, firmware with our keys starts it under Secure Boot,
- * and what is changed or signed by others does not start. Two boots of a minute or two under emulation, and two refusals.
+ * and what is changed or signed by others does not start. Three boots of a minute or two under emulation, and two
+ * refusals.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -9,6 +10,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { requireDebianImage } from "../../scripts/debian-image.ts";
+import { scriptCredentials } from "../../src/actions/machine/guest-check.ts";
+import { startMachine } from "../../src/actions/machine/start.ts";
+import { loadSerial, watchMachine } from "../../src/actions/machine/watch.ts";
+import { HOST_LINKS } from "../../src/actions/verify-host/verdict.ts";
+import { REPORT_TTY } from "../../src/model/machine/arguments.ts";
+import { COMPANION_PROGRAM, writeCompanionDisk } from "../tools/companion-disk.ts";
 
 const program = fileURLToPath(new URL("../../bin/sealwright.cjs", import.meta.url));
 const TIMEOUT_MS = 900_000;
@@ -87,6 +94,43 @@ test(
     const { checks, holds } = JSON.parse(run.stdout) as { checks: Check[]; holds: boolean };
     expect([holds, run.status]).toEqual([false, 80]);
     expect(checks.map(({ code }) => code)).toEqual(["machine.refused.boot-loader"]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "sealwright verify --host inside the running system follows every link, and finds nothing else",
+  async () => {
+    const companion = path("companion.img");
+    writeCompanionDisk(companion, path("companion"));
+    const script = `exec >${REPORT_TTY.x86_64} 2>&1
+      mkdir /run/companion && mount -o ro /dev/disk/by-id/virtio-companion /run/companion && cd /run/companion &&
+      ./${COMPANION_PROGRAM} verify --host --cert "$CREDENTIALS_DIRECTORY/sealwright.db" --json
+      echo "end $?"
+      echo o >/proc/sysrq-trigger
+      sleep 60`;
+    const credentials = scriptCredentials(script, new Map([["sealwright.db", readFileSync(path("keys/db.crt"))]]));
+    const places = { state: path("state/sealwright"), config: path("config"), runtime: directory };
+    await using machine = await startMachine(disk, {
+      places,
+      keys: path("keys"),
+      snapshot: true,
+      network: false,
+      report: true,
+      moreDisks: [{ path: companion, name: "companion" }],
+      credentials,
+    });
+    const until = async (): Promise<boolean> => /^end \d+\r?$/m.test(await loadSerial(machine.report));
+    const outcome = await watchMachine(machine, { until, timeoutMs: TIMEOUT_MS / 2 });
+    const said = await loadSerial(machine.report);
+    expect([outcome.kind, said.match(/^end (\d+)/m)?.[1]], said).toEqual(["reached", "0"]);
+    const { holds, links } = JSON.parse(said.slice(said.indexOf("{\r\n"), said.lastIndexOf("}") + 1)) as {
+      holds: boolean;
+      links: { name: string; status: string; detail: string }[];
+    };
+    expect(links.filter(({ status }) => status !== "holds")).toEqual([]);
+    expect([holds, new Set(links.map(({ name }) => name))]).toEqual([true, new Set(Object.keys(HOST_LINKS))]);
+    expect(links.find(({ name }) => name === "image")?.detail).toMatch(/^the kernel measures sha512 /);
   },
   TIMEOUT_MS,
 );

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Turns an installed Debian root file system into the tree of a bootable container image. Runs inside that root, as
-# its last change, from a copy of host/debian in /run/sealed-image, with /proc mounted and SOURCE_DATE_EPOCH set.
+# its last change, from a copy of host/debian that it removes, with /proc mounted and SOURCE_DATE_EPOCH set.
 #
 # What it leaves: kernel and initial RAM file system under /usr/lib/modules, an empty /boot, the package database
 # under /usr, top-level directories that users write to as links into /var, and in /var nothing but what
@@ -16,15 +16,16 @@ fail() {
 
 # --- Files of ours ----------------------------------------------------------------------------------------------
 # A checkout may have any owner and umask, and so may a package cache; an image must not inherit them.
-cd /run/sealed-image
+cd "${0%/*}/.."
+ours=$PWD
 chown -R 0:0 .
 chmod -R u=rwX,go=rX .
 cp -r image/files/. /
 cp -r composefs /usr/lib/
 [ ! -d /usr/share/initramfs-tools ] || cp -r initramfs-tools/. /usr/share/initramfs-tools/
 [ ! -d /usr/lib/dracut/modules.d ] || cp -r dracut/. /usr/lib/dracut/modules.d/
-chown 0:0 /var/cache/apt/archives
-chmod 0755 /var/cache/apt/archives
+[ ! -d /var/cache/apt/archives ] || chown 0:0 /var/cache/apt/archives
+[ ! -d /var/cache/apt/archives ] || chmod 0755 /var/cache/apt/archives
 
 # --- Kernel -----------------------------------------------------------------------------------------------------
 cd /usr/lib/modules
@@ -82,7 +83,9 @@ mkdir -p /sysroot
 # --- /etc -------------------------------------------------------------------------------------------------------
 # The build machine's name, addresses and disks, and the backups of account files. Every machine makes host keys of
 # its own: sshd-keygen.service.
-rm -f /etc/hostname /etc/resolv.conf /etc/fstab /etc/mtab /etc/.pwd.lock /etc/.resolv.conf.systemd-resolved.bak
+rm -f /etc/fstab /etc/mtab /etc/.pwd.lock /etc/.resolv.conf.systemd-resolved.bak
+# While a container engine builds, these two are mounts of its own, and no part of the image.
+rm -f /etc/hostname /etc/resolv.conf 2>/dev/null || :
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
 echo uninitialized >/etc/machine-id
@@ -108,4 +111,4 @@ systemd-tmpfiles --create --prefix=/var >/dev/null
 find /var ! -type d ! -type l -delete
 
 # /run and /tmp are emptied by what reads this tree; mmdebstrap still keeps its configuration of apt in /tmp.
-rm -rf /run/initramfs.list /run/var.list /run/sealed-image
+rm -rf /run/initramfs.list /run/var.list "$ours"

@@ -12,7 +12,7 @@ import type { Architecture } from "../../model/machine/firmware.ts";
 const UNIT = "sealwright-check.service";
 const SCRIPT = "sealwright.check";
 /** Credentials reach the systemd of an initial RAM file system, too; the question is for the system behind it. */
-const UNIT_TEXT = `[Unit]
+const unitText = (credentials: readonly string[]): string => `[Unit]
 Description=Report on the seal of this system
 ConditionPathExists=!/etc/initrd-release
 DefaultDependencies=no
@@ -21,8 +21,7 @@ Before=sysinit.target
 
 [Service]
 Type=oneshot
-ImportCredential=${SCRIPT}
-ExecStart=/bin/sh \${CREDENTIALS_DIRECTORY}/${SCRIPT}
+${credentials.map((name) => `ImportCredential=${name}\n`).join("")}ExecStart=/bin/sh \${CREDENTIALS_DIRECTORY}/${SCRIPT}
 TimeoutStartSec=infinity
 `;
 
@@ -71,12 +70,20 @@ export function checkCredentials(architecture: Architecture, reads: readonly str
   return scriptCredentials(checkScript(REPORT_TTY[architecture], reads));
 }
 
-/** The credentials that make a guest run a script of ours while it starts, as root. */
-export function scriptCredentials(script: string): Map<string, Uint8Array> {
+/**
+ * The credentials that make a guest run a script of ours while it starts, as root.
+ *
+ * @param more what the script finds by name in `$CREDENTIALS_DIRECTORY`
+ */
+export function scriptCredentials(
+  script: string,
+  more: ReadonlyMap<string, Uint8Array> = new Map(),
+): Map<string, Uint8Array> {
   return new Map([
-    [`systemd.extra-unit.${UNIT}`, Buffer.from(UNIT_TEXT)],
+    [`systemd.extra-unit.${UNIT}`, Buffer.from(unitText([SCRIPT, ...more.keys()]))],
     ["systemd.unit-dropin.sysinit.target~sealwright", Buffer.from(DROP_IN_TEXT)],
     [SCRIPT, Buffer.from(script)],
+    ...more,
   ]);
 }
 
