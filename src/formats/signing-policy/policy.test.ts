@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { codeOf } from "../../../test/code-of.ts";
@@ -93,4 +94,10 @@ test("parseGlob() agrees with a regular expression", () => {
 
 test("parseGlob() takes its time for no glob", () => {
   expect(parseGlob("**a".repeat(500))("a".repeat(400))).toBe(false);
+});
+
+test("parseSigningPolicy() reads the example of the documentation", () => {
+  const page = readFileSync(new URL("../../../docs/signing-elsewhere.md", import.meta.url), "utf8");
+  const [, example = ""] = /```toml\n([^]*?)```/.exec(page) ?? [];
+  expect(parse(example)).toMatchObject({ approvals: { quorum: 2 }, "max-age": 86_400, lint: "fatal" });
 });
