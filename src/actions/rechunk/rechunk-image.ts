@@ -73,9 +73,11 @@ export async function rechunkImage(reference: string, options: RechunkOptions): 
   requireLayerCount(maxLayers);
   await using stack = new AsyncDisposableStack();
   const writer = stack.use(await openImageWriter(to, { overwrite, registries, ...(signal && { signal }) }));
-  const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
+  const image = stack.use(
+    await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) }),
+  );
   const { compression, level } = requireCompression(options, image.manifestMediaType);
-  const plain = await openPlainLayers(image, { progress, signal });
+  const plain = await openPlainLayers({ ...image, [Symbol.asyncDispose]: noop }, { progress, signal });
   const reading: SourceOptions = { ...options, algorithms: ["sha512"], pool: stack.use(openVerityPool()) };
   const source = stack.use(await readImage(plain, reading));
 
@@ -126,6 +128,9 @@ export async function rechunkImage(reference: string, options: RechunkOptions): 
     warnings: build.problems,
   };
 }
+
+/** Of what somebody else closes. */
+const noop = (): Promise<void> => Promise.resolve();
 
 function requireLayerCount(count: number): void {
   if (Number.isInteger(count) && count >= 1 && count <= MAX_LAYERS) return;

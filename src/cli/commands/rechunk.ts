@@ -75,8 +75,7 @@ export const rechunkCommand = buildCommand<Flags, [string], Context>({
     fullDescription: [
       "Files of one package (dpkg, RPM, pacman), of one user.component, and large files stay together; what rarely changes",
       "is kept apart from what often does. The tree stays the same to the byte, so its digest and a seal stay valid: this",
-      "is checked before anything is stored. Needs room for the unpacked layers in TMPDIR. Layers are written whole; the",
-      "index of zstd:chunked is not.",
+      "is checked before anything is stored. Needs room for the unpacked layers in TMPDIR. Layers get no zstd:chunked index.",
       "",
       "EXAMPLES",
       "  sealwright rechunk oci:./os --to oci:./chunked:1.0",
