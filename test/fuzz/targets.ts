@@ -1,5 +1,6 @@
 /** What is fuzzed: each parser with valid inputs to start from. A parser that is new comes in here. */
 import { readFileSync } from "node:fs";
+import { parseAlpmSection } from "../../src/formats/alpm/index.ts";
 import {
   listSignatures,
   parsePeSignature,
@@ -9,7 +10,7 @@ import {
 import { parseBootEntry, parseEntryName, parseLoaderConf } from "../../src/formats/bls/index.ts";
 import { parseSignedData } from "../../src/formats/cms/index.ts";
 import { listInitramfs } from "../../src/formats/cpio/index.ts";
-import { parseDpkgStatus } from "../../src/formats/dpkg/index.ts";
+import { parseDpkgFileList, parseDpkgMd5sums, parseDpkgStatus } from "../../src/formats/dpkg/index.ts";
 import { DUMPFILE_LIMITS_OF_C } from "../../src/formats/dumpfile/index.ts";
 import { parseAuthenticatedVariable } from "../../src/formats/efivars/index.ts";
 import { parseSignatureLists } from "../../src/formats/esl/index.ts";
@@ -38,7 +39,7 @@ import { parsePe, readCertificateTable, requireLoadable } from "../../src/format
 import { parsePkcs11Uri } from "../../src/formats/pkcs11-uri/index.ts";
 import { openQcow2 } from "../../src/formats/qcow2/index.ts";
 import { parseTimestampResponse, parseTimestampToken, verifyTimestamp } from "../../src/formats/rfc3161/index.ts";
-import { parseRpmdb } from "../../src/formats/rpmdb/index.ts";
+import { parseRpmdb, parseRpmFileList, parseRpmFileLists } from "../../src/formats/rpmdb/index.ts";
 import { SelinuxPolicy } from "../../src/formats/selinux/index.ts";
 import { parseSplitStream, readSplitStream } from "../../src/formats/splitstream/index.ts";
 import { TarStream } from "../../src/formats/tar/index.ts";
@@ -236,9 +237,22 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
       texts(
         "Package: a\nStatus: install ok installed\nVersion: 1:2-3\nArchitecture: amd64\n\nPackage: b\nVersion: 1\n",
       ),
-    run: (bytes) => void parseDpkgStatus(bytes),
+    run(bytes) {
+      refusalsOnly(() => parseDpkgStatus(bytes));
+      parseDpkgFileList(bytes);
+      parseDpkgMd5sums(bytes);
+      parseAlpmSection(bytes, "FILES");
+    },
   },
-  { name: "rpmdb", corpus: () => texts("SQLite format 3\0", "RpmP\0\0\0\0"), run: (bytes) => void parseRpmdb(bytes) },
+  {
+    name: "rpmdb",
+    corpus: () => texts("SQLite format 3\0", "RpmP\0\0\0\0"),
+    run(bytes) {
+      refusalsOnly(() => parseRpmdb(bytes));
+      refusalsOnly(() => parseRpmFileLists(bytes));
+      refusalsOnly(() => parseRpmFileList(bytes));
+    },
+  },
   {
     name: "boot-entries",
     corpus: () => texts("title A\nversion 1\nlinux /vmlinuz\noptions a b\ninitrd /i\n", "timeout 3\ndefault a*\n"),
