@@ -4,7 +4,7 @@ import { UsageError } from "../lib/errors.ts";
 import type { SignerOptions } from "../model/signing/index.ts";
 import { askOnTerminal } from "./ask-secret.ts";
 import type { Context } from "./context.ts";
-import { switchFlag, textFlag } from "./flags.ts";
+import { listFlag, switchFlag, textFlag } from "./flags.ts";
 
 export interface SignerFlags {
   readonly key?: string;
@@ -28,6 +28,18 @@ export const KEY_BRIEF = "PEM file, pkcs11:, awskms:, gcpkms:, azurekv:, vault: 
 export const signerFlags = {
   key: textFlag("KEY", `Private key of the Secure Boot db: ${KEY_BRIEF}`),
   cert: textFlag("FILE", "Certificate of that key, PEM or DER (default: the one in the token)"),
+  ...signerRuleFlags,
+} as const;
+
+/** Of commands that sign once with each of several keys. */
+export interface SignersFlags extends SignerRuleFlags {
+  readonly key?: readonly string[];
+  readonly cert?: readonly string[];
+}
+
+export const signersFlags = {
+  key: listFlag("KEY", `Private key: ${KEY_BRIEF}; repeatable, each signs once`),
+  cert: listFlag("FILE", "Certificate of that key, PEM or DER (default: the one in the token); one for each --key"),
   ...signerRuleFlags,
 } as const;
 

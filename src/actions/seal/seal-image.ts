@@ -8,7 +8,7 @@ import { type ImageWriter, type NewManifest, openImageWriter } from "../../model
 import { openImage } from "../../model/image/open-image.ts";
 import type { Signer } from "../../model/signing/signer.ts";
 import { parseDigestFormats } from "./digest-formats.ts";
-import { openSealSigner, type SealSignerOptions } from "./open-signer.ts";
+import { openSealSigner, type SealSigner, type SealSignerOptions } from "./open-signer.ts";
 import {
   isSignedFor,
   openSealInput,
@@ -67,7 +67,7 @@ export async function sealImage(reference: string, options: SealOptions): Promis
 
 /** What one seal needs that several can share: those of the platforms of an index. */
 export interface SealTools {
-  readonly signer: Signer;
+  readonly signer: SealSigner;
   readonly writer: ImageWriter;
 }
 
@@ -83,10 +83,15 @@ export async function writeSealed(
 ): Promise<WrittenSeal> {
   const { certificate } = signer;
   await using input = await openSealInput(image, options);
-  const times = signingTimes(certificate, options);
-  // A signature of the same key from an earlier seal is kept.
-  const sign = async ({ bytes, role }: UnsignedPe) =>
-    isSignedFor(bytes, certificate) ? bytes : await signPe(bytes, signer, { signingTime: times[role] });
+  const sign = async ({ bytes, role }: UnsignedPe) => {
+    let pe = bytes;
+    for (const each of [signer, ...signer.beside]) {
+      // A signature of the same key from an earlier seal is kept.
+      if (isSignedFor(pe, each.certificate)) continue;
+      pe = await signPe(pe, each, { signingTime: signingTimes(each.certificate, options)[role] });
+    }
+    return pe;
+  };
 
   const unsigned = unsignedLoader(input.parts);
   const plan = await planSeal(input, await sign(unsigned), options);

@@ -119,6 +119,18 @@ test("sealImage() moves the kernel out of the tree, unless it is to be kept", as
   expect((await verify(kept)).holds).toBe(true);
 });
 
+test("sealImage() signs with each of several keys, and machines that know either start the image", async () => {
+  const to = newPlace();
+  const beside = { key: join(keys, "KEK.key"), certificatePath: join(keys, "KEK.crt") };
+  await sealImage(await newOs(), options(to, { keysBeside: [beside] }));
+  expect((await verify(to)).holds).toBe(true);
+  expect((await verify(to, join(keys, "KEK.crt"))).holds).toBe(true);
+  await expect(verify(to, join(keys, "PK.crt"))).resolves.toMatchObject({ holds: false });
+  const wrong = { ...beside, certificatePath: join(keys, "PK.crt") };
+  const refused = sealImage(await newOs(), options(newPlace(), { keysBeside: [wrong] }));
+  await expect(refused).rejects.toMatchObject({ code: "signer.key-certificate-mismatch" });
+});
+
 test("sealImage() signs what sbverify accepts", async () => {
   const to = newPlace();
   await sealImage(await newOs(), options(to));

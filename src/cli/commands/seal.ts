@@ -7,11 +7,11 @@ import { imageArgument, jsonFlag, listFlag, noCacheFlag, platformFlag, switchFla
 import { perform, type Shown } from "../perform.ts";
 import { type RegistryFlags, registriesOf, registryFlags } from "../registries.ts";
 import { withAttached } from "../show/attach.ts";
-import { type SignerFlags, signerFlags, signerOptions } from "../signer-flags.ts";
+import { pairKeys, type SignersFlags, signerRules, signersFlags } from "../signer-flags.ts";
 import { sourceDateEpoch } from "../source-date-epoch.ts";
 import { version } from "../version.ts";
 
-interface Flags extends RegistryFlags, SignerFlags {
+interface Flags extends RegistryFlags, SignersFlags {
   readonly to?: string;
   readonly prepare?: string;
   readonly attach?: string;
@@ -57,7 +57,7 @@ export const sealCommand = buildCommand<Flags, [string?], Context>({
       ),
       prepare: textFlag("DIR", "Sign nothing: write to DIR what is to be signed elsewhere, for the key of --cert"),
       attach: textFlag("DIR", "Complete a seal that was prepared, with the signatures in DIR"),
-      ...signerFlags,
+      ...signersFlags,
       ephemeralKeys: switchFlag("Sign with a key made for this run and thrown away (pull-request builds)"),
       writeCert: textFlag("FILE", "Write the signing certificate here, to verify with"),
       attest: textFlag("LIST", "What to say about the image: signature, sbom, provenance, composefs; or all"),
@@ -99,6 +99,7 @@ export const sealCommand = buildCommand<Flags, [string?], Context>({
       "EXAMPLES",
       "  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt",
       "  sealwright seal oci:./os --to oci:./sealed --key 'pkcs11:token=prod;object=db'",
+      "  sealwright seal oci:./os --to oci:./sealed --key new.key --cert new.crt --key old.key --cert old.crt",
       "  sealwright seal oci:./os --to oci-archive:sealed.tar --ephemeral-keys --write-cert pr.crt",
       "  sealwright seal quay.io/example/os:latest --to quay.io/example/os:sealed --key keys/db.key --cert keys/db.crt",
       '  sealwright seal oci:./os --to oci:./sealed --key keys/db.key --cert keys/db.crt --karg "console=ttyS0"',
@@ -140,11 +141,13 @@ async function seal(context: Context, flags: Flags, image: string): Promise<Show
   if (flags.to === undefined) {
     throw new UsageError("seal.target-missing", "no name for the sealed image: expected --to IMAGE");
   }
+  const [first, ...keysBeside] = pairKeys(flags.key, flags.cert);
   const options = {
-    ...signerOptions(context, flags),
+    ...signerRules(context, flags),
     ...(await planOptions(context, flags)),
+    ...first,
+    keysBeside,
     to: flags.to,
-    key: flags.key,
     ephemeralKeys: flags.ephemeralKeys,
     writeCertificateTo: flags.writeCert,
   };
@@ -154,6 +157,12 @@ async function seal(context: Context, flags: Flags, image: string): Promise<Show
   const report = await sealReference(image, { ...options, beforeShown });
   const shown = "sealed" in report ? showSealIndex(report) : showSeal(report);
   return attachments === undefined ? shown : withAttached(shown, attachments.done);
+}
+
+/** A request is for one key. */
+function onlyCertificate({ cert = [] }: Flags): string | undefined {
+  if (cert.length < 2) return cert[0];
+  throw new UsageError("signer.pairs", `${cert.length} --cert: expected one, a request is signed by one key`);
 }
 
 async function openAttachments(attest: string, { signAs, signWith }: Flags, options: SealOptions) {
@@ -171,7 +180,8 @@ async function prepare(context: Context, flags: Flags, image: string, directory:
   }
   const plan = await planOptions(context, flags);
   const report = await prepareSeal(image, {
-    ...signerOptions(context, flags),
+    ...signerRules(context, flags),
+    certificatePath: onlyCertificate(flags),
     ...plan,
     directory,
     to: flags.to,
@@ -199,7 +209,7 @@ async function attach(context: Context, flags: Flags, directory: string, image: 
   const report = await attachSeal(directory, {
     image,
     to: flags.to,
-    certificatePath: flags.cert,
+    certificatePath: onlyCertificate(flags),
     overwrite: flags.overwrite,
     cacheDirectory: flags.noCache ? undefined : cacheDirectory(context.env),
     registries: await registriesOf(context, flags),

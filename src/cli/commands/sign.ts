@@ -4,12 +4,10 @@ import { UsageError } from "../../lib/errors.ts";
 import type { Context } from "../context.ts";
 import { jsonFlag, listFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform, type Shown } from "../perform.ts";
-import { KEY_BRIEF, pairKeys, type SignerRuleFlags, signerRuleFlags, signerRules } from "../signer-flags.ts";
+import { pairKeys, type SignersFlags, signerRules, signersFlags } from "../signer-flags.ts";
 import { sourceDateEpoch } from "../source-date-epoch.ts";
 
-interface Flags extends SignerRuleFlags {
-  readonly key?: readonly string[];
-  readonly cert?: readonly string[];
+interface Flags extends SignersFlags {
   readonly output?: string;
   readonly overwrite: boolean;
   readonly replaceSignature: boolean;
@@ -31,9 +29,7 @@ export const signCommand = buildCommand<Flags, [string], Context>({
       parameters: [{ brief: "PE file: boot loader, kernel, UKI, addon", parse: String, placeholder: "FILE" }],
     },
     flags: {
-      key: listFlag("KEY", `Private key: ${KEY_BRIEF}; repeatable, each signs once`),
-      cert: listFlag("FILE", "Certificate of that key, PEM or DER (default: the one in the token); one for each --key"),
-      ...signerRuleFlags,
+      ...signersFlags,
       output: textFlag("FILE", "Where the signed file goes (default: FILE.signed)"),
       overwrite: switchFlag("Replace the output if it exists; allows signing in place"),
       replaceSignature: switchFlag("Take the signatures off that the file has"),

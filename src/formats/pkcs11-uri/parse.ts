@@ -64,7 +64,7 @@ function readPart(text: string, separator: string, part: Part, members: Record<s
 function readValue(name: string, text: string, { kind }: Attribute, allowed: RegExp): unknown {
   const what = `attribute ${name}`;
   if (!allowed.test(text)) {
-    refuse("character", what, "other characters percent-encoded (a space is %20)", "one that is not");
+    refuse("character", what, "characters of a URI, others percent-encoded (a space is %20)", "another character");
   }
   const bytes = decodePercent(text);
   if (kind === "bytes") return bytes;

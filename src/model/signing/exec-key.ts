@@ -52,7 +52,7 @@ export async function openExecKey(
         if (timeout.aborted) {
           throw new CommandError("signer.exec-timeout", `${name}: no signature after ${timeoutMs / 1000} seconds`);
         }
-        throw error instanceof CommandError ? failure(name, error, env) : error;
+        throw error instanceof CommandError ? failure(error, env) : error;
       }
     },
     [Symbol.asyncDispose]: async () => {},
@@ -91,10 +91,15 @@ function childEnvironment(env: Environment, facts: KeyFacts): Record<string, str
   };
 }
 
-/** The arguments may hold what only the user should see, so they are in neither message nor data. */
-function failure(name: string, { message, code, data }: CommandError, env: Environment): CommandError {
+/**
+ * The arguments may hold what only the user should see, so they are in neither message nor data. What the program said
+ * may be anything, so nothing of it moves the cursor.
+ */
+function failure({ message, code, data }: CommandError, env: Environment): CommandError {
   const { status, signal } = data;
-  return new CommandError("signer.exec-failed", `${name}: ${redact(message, env)}`, {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is being removed
+  const said = redact(message, env).replaceAll(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, " ");
+  return new CommandError("signer.exec-failed", `exec: ${said}`, {
     data: { reason: code, ...(status === undefined ? {} : { status }), ...(signal === undefined ? {} : { signal }) },
   });
 }

@@ -17,6 +17,7 @@ export {
   type PolicyKey,
   type SignerOptions,
 } from "./open-signer.ts";
+export { type NamedKey, openSigners, type Signers } from "./open-signers.ts";
 export type { AskSecret, SecretQuestion } from "./secrets.ts";
 export type { Signer } from "./signer.ts";
 export type { Environment, KeyContext } from "./signing-key.ts";
