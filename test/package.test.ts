@@ -30,11 +30,10 @@ test("the published package runs without the sources, and every subpath loads", 
   const directory = mkdtempSync(join(tmpdir(), "sealwright-package-"));
   try {
     const dist = join(directory, "dist");
-    execFileSync(
-      fileURLToPath(new URL("node_modules/.bin/tsc", root)),
-      ["-p", "tsconfig.build.json", "--outDir", dist],
-      { cwd: root, stdio: "pipe" },
-    );
+    const tsc = (...args: string[]) =>
+      execFileSync(fileURLToPath(new URL("node_modules/.bin/tsc", root)), args, { cwd: root, stdio: "pipe" });
+    tsc("-p", "tsconfig.build.json", "--outDir", dist);
+    tsc("-p", "src/web", "--noEmit", "false", "--outDir", dist);
     cpSync(new URL("bin", root), join(directory, "bin"), { recursive: true });
     cpSync(new URL("package.json", root), join(directory, "package.json"));
     symlinkSync(fileURLToPath(new URL("node_modules", root)), join(directory, "node_modules"));
@@ -47,6 +46,20 @@ test("the published package runs without the sources, and every subpath loads", 
     )) {
       expect(Object.keys(await import(join(directory, path))), path).not.toEqual([]);
     }
+    // The page of the signing service: its modules load each other by the names they have here.
+    const { loadPageFiles } = (await import(join(dist, "server/page-files.js"))) as {
+      readonly loadPageFiles: () => Promise<ReadonlyMap<string, { readonly body: Uint8Array }>>;
+    };
+    const page = await loadPageFiles();
+    expect(Buffer.from(page.get("/")?.body ?? []).toString()).toContain('src="/page/main.js"');
+    const modules = [...page].filter(([name]) => name.startsWith("/page/"));
+    const imported = modules.flatMap(([, { body }]) => [
+      ...Buffer.from(body)
+        .toString()
+        .matchAll(/from "\.\/([^"]+)"/g),
+    ]);
+    expect(imported.map(([, name]) => `/page/${name}`).filter((name) => !page.has(name))).toEqual([]);
+    expect(imported.length).toBeGreaterThan(10);
   } finally {
     rmSync(directory, { recursive: true });
   }

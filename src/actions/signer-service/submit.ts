@@ -69,8 +69,9 @@ export interface FetchReport {
   readonly files: readonly string[];
 }
 
-/** Between two questions whether it is signed. */
-const POLL_MS = 2000;
+/** Between two questions whether it is signed: twice as long each time. */
+const FIRST_POLL_MS = 100;
+const MAX_POLL_MS = 3000;
 
 /**
  * Fetches the signatures of a directory's request into it. They are verified by `seal --attach`, not here.
@@ -90,13 +91,13 @@ export async function fetchSignatures(directory: string, options: FetchOptions):
 
 async function untilDecided(client: ServiceClient, id: string, options: FetchOptions): Promise<RequestDetails> {
   const { progress = silent, signal } = options;
-  for (;;) {
+  for (let pause = FIRST_POLL_MS; ; pause = Math.min(2 * pause, MAX_POLL_MS)) {
     const found = await findPatiently(client, id);
     if (found !== undefined) {
       if (["signed", "refused", "rejected", "expired"].includes(found.state)) return found;
       progress({ step: "signer.wait", text: describeState(found) });
     }
-    await sleep(POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => {
+    await sleep(pause, undefined, signal === undefined ? {} : { signal }).catch(() => {
       throw new InterruptedError();
     });
   }

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { sql } from "kysely";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { codeOfAsync } from "../../../test/code-of.ts";
 import { startPostgres, type TestPostgres } from "../../../test/tools/postgres.ts";
 import { openTempDir, type TempDir } from "../host-io/temp.ts";
@@ -373,4 +373,15 @@ test("openSigningQueue() refuses a file that is no database, and one of a later 
   await sql`update schema_version set version = 99`.execute(queue.db);
   await queue[Symbol.asyncDispose]();
   expect(await codeOfAsync(() => openSigningQueue(later))).toBe("queue.schema.newer");
+});
+
+test("openSigningQueue() says what is missing where PostgreSQL has no client", async () => {
+  vi.doMock("pg", () => {
+    throw new Error("Cannot find package 'pg'");
+  });
+  try {
+    expect(await codeOfAsync(() => openSigningQueue("postgres://localhost/queue"))).toBe("queue.pg-missing");
+  } finally {
+    vi.doUnmock("pg");
+  }
 });
