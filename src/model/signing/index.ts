@@ -11,7 +11,6 @@ export { type EphemeralSignerOptions, openEphemeralSigner } from "./ephemeral-si
 export { loadCertificates, requireCertificates } from "./load-certificates.ts";
 export {
   isFileReference,
-  KEY_NOTATIONS,
   openPolicyKey,
   openSigner,
   type PolicyKey,

@@ -44,9 +44,6 @@ const BACK_ENDS: Readonly<Record<string, () => Promise<OpenKey>>> = {
   exec: async () => (await import("./exec-key.ts")).openExecKey,
 };
 
-/** What a key can be given as; for `--help` and hints. */
-export const KEY_NOTATIONS = "FILE, pkcs11:…, awskms:…, gcpkms:…, azurekv:…, vault:… or exec:PROGRAM";
-
 /** A key without a certificate, as PCR policies use it. */
 export interface PolicyKey extends AsyncDisposable {
   readonly publicKey: PublicKey;
