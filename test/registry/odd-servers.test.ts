@@ -9,6 +9,7 @@ import {
   toBlobDigest,
 } from "../../src/formats/oci/index.ts";
 import { memoryBlob } from "../../src/model/image/blob.ts";
+import { openImage } from "../../src/model/image/open-image.ts";
 import { RegistrySink } from "../../src/model/image/registry-sink.ts";
 import { Registries, type Repository } from "../../src/model/registry/index.ts";
 import { codeOfAsync } from "../code-of.ts";
@@ -90,6 +91,38 @@ describe("lists", () => {
       response.end(encodeImageIndex({ schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests: [referrer] }));
     expect(await (await open()).listReferrers(digest)).toEqual([referrer]);
     expect(seen).toContain(`GET /v2/a/b/referrers/${digest}`);
+  });
+});
+
+describe("manifests", () => {
+  test("that never end are not read to the end", async () => {
+    let sent = 0;
+    answer = (_request, response) => {
+      response.writeHead(200, { "content-type": MEDIA_TYPE.manifest });
+      const chunk = Buffer.alloc(1 << 20, " ");
+      const send = (): void => {
+        if (response.destroyed || sent > 64) return;
+        sent += 1;
+        response.write(chunk, () => setImmediate(send));
+      };
+      send();
+    };
+    expect(await codeOfAsync(async () => (await open()).loadManifest("endless"))).toBe("registry.malformed");
+    expect(sent).toBeLessThan(64);
+  });
+
+  test("are not asked for when an index says they are larger than one may be", async () => {
+    const digest = toBlobDigest(Buffer.from("large"));
+    const platform = { os: "linux", architecture: "amd64" };
+    const large = { mediaType: MEDIA_TYPE.manifest, digest, size: 5 << 20, platform };
+    const index = encodeImageIndex({ schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests: [large] });
+    answer = (request, response) => {
+      const found = request.url?.includes("/manifests/top") === true;
+      response.writeHead(found ? 200 : 418, { "content-type": MEDIA_TYPE.index }).end(index);
+    };
+    const image = () => openImage(`${server.host}/a/b:top`, { registries, platform: "linux/amd64" });
+    expect(await codeOfAsync(image)).toBe("oci.manifest.malformed");
+    expect(seen.some((line) => line.includes(digest))).toBe(false);
   });
 });
 

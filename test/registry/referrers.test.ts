@@ -17,9 +17,11 @@ import { COMPOSEFS_ARTIFACT_TYPE, formattedDigest } from "../../src/formats/comp
 import {
   type BlobDigest,
   type Descriptor,
+  encodeImageIndex,
   MEDIA_TYPE,
   parseManifest,
   referrersTag,
+  toBlobDigest,
 } from "../../src/formats/oci/index.ts";
 import { openTempDir, type TempDir } from "../../src/model/host-io/temp.ts";
 import { streamBytes } from "../../src/model/image/blob.ts";
@@ -206,6 +208,40 @@ describe.each(["docker-registry", "olareg"])("in %s", (name) => {
     ]);
   });
 
+  test("of an index every image gets what is asked for, and the index is signed, or nothing is shown", async () => {
+    const layout = `oci:${at(`index-${name}`)}`;
+    await writeSmallOs(`${layout}:arm64`, { architecture: "arm64" });
+    await copyImage(`oci:${at("os")}:base`, `${layout}:amd64`, {});
+    const manifests: Descriptor[] = [];
+    for (const architecture of ["amd64", "arm64"]) {
+      await using image = await openImage(`${layout}:${architecture}`);
+      const { manifestBytes, manifestDigest: digest, manifestMediaType: mediaType } = image;
+      manifests.push({ mediaType, digest, size: manifestBytes.length, platform: { os: "linux", architecture } });
+    }
+    await using writer = await openImageWriter(`${layout}:all`);
+    const index = encodeImageIndex({ schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests });
+    await writer.commit({ manifestBytes: index, mediaType: MEDIA_TYPE.index });
+    const reference = `${host}/team/index:all`;
+    await copyImage(`${layout}:all`, reference, { registries, all: true });
+    const options = { ...keyContext(), registries, toolVersion: "1.2.3", key: at("signer.pem") };
+    const judging = { registries, keys: [at("signer.pub")] };
+    const said = async () => (await listReferrers(reference, judging)).subjects.map(({ remarks }) => summary(remarks));
+
+    // The second image has no packages.
+    expect(await codeOfAsync(() => attachImage(reference, { ...options, kinds: "sbom" }))).toBe(
+      "sbom.packages-missing",
+    );
+    expect(await said()).toEqual([[], [], []]);
+    const report = await attachImage(reference, { ...options, kinds: "all" });
+    expect(report.images.flatMap(({ skipped }) => skipped.map(({ code }) => code))).toEqual(["sbom.packages-missing"]);
+    const signed = ["signature good", "signature good"];
+    expect(await said()).toEqual([
+      signed,
+      ["composefs unsigned", "sbom good", "sbom unsigned", ...signed],
+      ["composefs unsigned", ...signed],
+    ]);
+  });
+
   test("what is not about the image counts for nothing", async () => {
     const reference = `${host}/team/false:one`;
     await sealTo(reference);
@@ -334,15 +370,20 @@ describe("in a layout", () => {
       subject: manifest,
       layers: [{ bytes: Buffer.from("{}"), mediaType: MEDIA_TYPE.empty }],
     });
+    const tampered = { bytes: Buffer.from('{"spdxVersion":"SPDX-2.3"}'), mediaType: "application/spdx+json" };
+    await attachArtifact(writer, { artifactType: tampered.mediaType, subject: manifest, layers: [tampered] });
     await attachArtifact(writer, {
       artifactType: "application/x-else",
       subject: manifest,
       layers: [{ bytes: Buffer.from("x"), mediaType: "text/plain" }],
     });
     await writer.commitAttached();
+    const blob = toBlobDigest(tampered.bytes).replace(":", "/");
+    writeFileSync(at(`broken/blobs/${blob}`), '{"spdxVersion":"SPDX-2.4"}');
     const { subjects } = await listReferrers(`${layout}:v1`);
     expect(summary(subjects[0]?.remarks ?? [])).toEqual([
       "other composefs.artifact.incomplete",
+      "other image.blob.digest-mismatch",
       "other referrers.sbom-malformed",
       "other unsigned",
       "sbom unsigned",

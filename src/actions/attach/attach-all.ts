@@ -2,7 +2,7 @@
 import { IN_TOTO_MEDIA_TYPE, PREDICATE_TYPE, type Provenance } from "../../formats/in-toto/index.ts";
 import { type Descriptor, referrersTag } from "../../formats/oci/index.ts";
 import { BUNDLE_MEDIA_TYPE } from "../../formats/sigstore/index.ts";
-import { UsageError } from "../../lib/errors.ts";
+import { NotFoundError, UnsupportedError, UsageError } from "../../lib/errors.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import type { Image } from "../../model/image/image.ts";
 import type { ImageWriter } from "../../model/image/image-writer.ts";
@@ -19,7 +19,7 @@ import { type ImageTree, readImage, type SourceOptions } from "../../model/sourc
 import { attachComposefs, composefsAlgorithm } from "./attach-composefs.ts";
 import type { AttachmentKind } from "./kinds.ts";
 import { digestSet, provenanceStatement } from "./provenance.ts";
-import type { Attached } from "./report.ts";
+import type { Attached, Attachments, Skipped } from "./report.ts";
 
 /** What everything that is said has in common. */
 export interface Attaching {
@@ -32,6 +32,8 @@ export interface Attaching {
   readonly key?: AttestationKey | undefined;
   /** Signs composefs digests, which takes a certificate. */
   readonly composefsSigner?: Signer | undefined;
+  /** Leave out what cannot be said of an image, like an SBOM of one without packages. */
+  readonly lenient?: boolean;
   /** Of Sealwright. */
   readonly toolVersion: string;
   readonly buildTime?: Date | undefined;
@@ -52,8 +54,8 @@ export async function attachToImage(
   { about, image, provenance }: AttachSubject,
   kinds: readonly AttachmentKind[],
   attaching: Attaching,
-): Promise<readonly Attached[]> {
-  const { progress = silent, reading } = attaching;
+): Promise<Attachments> {
+  const { lenient = false, progress = silent, reading } = attaching;
   const algorithm = composefsAlgorithm(image.manifest);
   const needsTree = kinds.includes("sbom") || kinds.includes("composefs");
   const tree = needsTree ? await readImage(image, { ...reading, algorithms: [algorithm] }) : undefined;
@@ -65,11 +67,17 @@ export async function attachToImage(
     signature: () => attachSignature(about, attaching),
   };
   const attached: Attached[] = [];
+  const skipped: Skipped[] = [];
   for (const kind of kinds) {
     progress({ step: `attach.${kind}`, text: `attaching ${kind}` });
-    attached.push(...(await ways[kind]()));
+    try {
+      attached.push(...(await ways[kind]()));
+    } catch (error) {
+      if (!lenient || !(error instanceof NotFoundError || error instanceof UnsupportedError)) throw error;
+      skipped.push({ kind, code: error.code, reason: error.message });
+    }
   }
-  return attached;
+  return { attached, skipped };
 }
 
 /** An index is signed; the rest is said of its images. */
@@ -77,8 +85,8 @@ export async function attachToIndex(
   about: Descriptor,
   kinds: readonly AttachmentKind[],
   attaching: Attaching,
-): Promise<readonly Attached[]> {
-  return kinds.includes("signature") ? await attachSignature(about, attaching) : [];
+): Promise<Attachments> {
+  return { attached: kinds.includes("signature") ? await attachSignature(about, attaching) : [], skipped: [] };
 }
 
 /** As a document that scanners find, and where it can be signed, once more as a statement. */

@@ -22,7 +22,7 @@ import {
 import type { Registries } from "../../model/registry/index.ts";
 import { openPolicyKey, openSigner, type SignerOptions } from "../../model/signing/index.ts";
 import { type Attaching, attachToImage, attachToIndex } from "./attach-all.ts";
-import { type AttachmentKind, parseAttachmentKinds } from "./kinds.ts";
+import { ALL_KINDS, type AttachmentKind, parseAttachmentKinds } from "./kinds.ts";
 import type { AttachedTo } from "./report.ts";
 import { repositoryOf, toAttestationKey } from "./seal-attachments.ts";
 
@@ -72,6 +72,7 @@ export async function attachImage(reference: string, options: AttachOptions): Pr
     reference: options.signAs ?? repositoryOf(target),
     key: key?.attestation,
     composefsSigner: key?.signer,
+    lenient: options.kinds === ALL_KINDS,
     toolVersion: options.toolVersion,
     buildTime: options.buildTime,
     progress: options.progress,
@@ -102,8 +103,7 @@ async function attachTo(
   for (const entry of index.manifests) {
     if (entry.platform?.os === "linux") done.push(await attachToOne(source, entry, kinds, attaching));
   }
-  const attached = await attachToIndex(top, kinds, attaching);
-  return [...done, { manifestDigest: top.digest, attached }];
+  return [...done, { manifestDigest: top.digest, ...(await attachToIndex(top, kinds, attaching)) }];
 }
 
 async function attachToOne(
@@ -119,8 +119,8 @@ async function attachToOne(
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   const image = await completeImage(view, { platform: platform ?? hostPlatform(), platformRequired: false });
-  const attached = await attachToImage({ about, image }, kinds, attaching);
-  return { manifestDigest: digest, ...(platform && { platform: showPlatform(platform) }), attached };
+  const done = await attachToImage({ about, image }, kinds, attaching);
+  return { manifestDigest: digest, ...(platform && { platform: showPlatform(platform) }), ...done };
 }
 
 /** With a certificate it is a signer; a bare key signs statements only. */

@@ -5,6 +5,9 @@ export const ATTACHMENT_KINDS = ["sbom", "provenance", "composefs", "signature"]
 
 export type AttachmentKind = (typeof ATTACHMENT_KINDS)[number];
 
+/** Stands for whatever can be said. */
+export const ALL_KINDS = "all";
+
 /**
  * @param list names with commas between them, or `all`
  * @returns those of `possible`, each once, in the order they are written
@@ -14,7 +17,7 @@ export function parseAttachmentKinds(
   list: string,
   possible: readonly AttachmentKind[] = ATTACHMENT_KINDS,
 ): readonly AttachmentKind[] {
-  if (list === "all") return possible;
+  if (list === ALL_KINDS) return possible;
   const names = list.split(",").map((name) => name.trim());
   const unknown = names.find((name) => !(ATTACHMENT_KINDS as readonly string[]).includes(name));
   if (unknown !== undefined) {

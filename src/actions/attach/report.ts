@@ -10,8 +10,19 @@ export interface Attached {
   readonly says: string;
 }
 
-export interface AttachedTo {
+/** What was asked for with `all` and cannot be said of this image. */
+export interface Skipped {
+  readonly kind: AttachmentKind;
+  readonly code: string;
+  readonly reason: string;
+}
+
+export interface Attachments {
+  readonly attached: readonly Attached[];
+  readonly skipped: readonly Skipped[];
+}
+
+export interface AttachedTo extends Attachments {
   readonly manifestDigest: string;
   readonly platform?: string;
-  readonly attached: readonly Attached[];
 }

@@ -3,7 +3,7 @@ import { type AttestationKey } from "../../model/referrers/index.ts";
 import { openPolicyKey, type Signer } from "../../model/signing/index.ts";
 import type { SealedManifest, SealOptions } from "../seal/seal-image.ts";
 import { attachToImage, attachToIndex } from "./attach-all.ts";
-import { ATTACHMENT_KINDS, parseAttachmentKinds } from "./kinds.ts";
+import { ALL_KINDS, ATTACHMENT_KINDS, parseAttachmentKinds } from "./kinds.ts";
 import { sealProvenance } from "./provenance.ts";
 import type { AttachedTo } from "./report.ts";
 
@@ -47,18 +47,19 @@ export async function openSealAttachments(
         reference: signAs ?? repositoryOf(sealing.to),
         key: own ?? toAttestationKey(signer),
         composefsSigner: signer,
+        lenient: attest === ALL_KINDS,
         toolVersion,
         buildTime: sealing.buildTime,
         progress: sealing.progress,
         reading: sealing,
       };
       if (isIndexMediaType(mediaType)) {
-        done.push({ manifestDigest: about.digest, attached: await attachToIndex(about, kinds, attaching) });
+        done.push({ manifestDigest: about.digest, ...(await attachToIndex(about, kinds, attaching)) });
         return;
       }
       const provenance = report && sealProvenance(report, sealing, toolVersion);
       const subject = { about, image: await writer.read(manifest), provenance };
-      done.push({ manifestDigest: about.digest, attached: await attachToImage(subject, kinds, attaching) });
+      done.push({ manifestDigest: about.digest, ...(await attachToImage(subject, kinds, attaching)) });
     },
     [Symbol.asyncDispose]: async () => await own?.[Symbol.asyncDispose](),
   };

@@ -5,8 +5,8 @@ import { printable } from "./printable.ts";
 
 /** What was said about each image: kind, the digest of what says it, and whether it is signed. */
 export function attachedLines(images: readonly AttachedTo[]): string[] {
-  return images.flatMap(({ attached, manifestDigest, platform }) =>
-    attached.length === 0
+  return images.flatMap(({ attached, manifestDigest, platform, skipped }) =>
+    attached.length === 0 && skipped.length === 0
       ? []
       : [
           `attached to   ${manifestDigest}${platform === undefined ? "" : `  ${platform}`}`,
@@ -14,6 +14,7 @@ export function attachedLines(images: readonly AttachedTo[]): string[] {
             ({ digest, kind, says, signed }) =>
               `  ${kind.padEnd(11)} ${digest.slice(0, 19)}  ${signed ? "signed  " : "unsigned"}  ${printable(says)}`,
           ),
+          ...skipped.map(({ code, kind, reason }) => `  ${kind.padEnd(11)} left out: ${printable(reason)} [${code}]`),
         ],
   );
 }

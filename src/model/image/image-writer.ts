@@ -11,7 +11,7 @@ import { type NewBlob, streamBytes } from "./blob.ts";
 import { openContainersStorageSink } from "./containers-storage.ts";
 import { hostPlatform } from "./host-platform.ts";
 import type { Blob, Image } from "./image.ts";
-import type { ImageSink, ImageWriterOptions } from "./image-sink.ts";
+import type { ImageSink, ImageWriterOptions, Publication } from "./image-sink.ts";
 import { openLayoutSink } from "./layout-sink.ts";
 import { RegistrySink } from "./registry-sink.ts";
 import { completeImage, type ImageSource } from "./source.ts";
@@ -122,15 +122,26 @@ function sinkSource(sink: ImageSink, name: string, manifest: Descriptor): ImageS
 }
 
 export function completeWriter(sink: ImageSink, name: string, defaultTag?: string): ImageWriter {
-  const attached: { entries: Descriptor[]; referrers: Referrer[] } = { entries: [], referrers: [] };
+  /** Registries show a manifest with a subject as soon as they have it, so these wait. */
+  const waiting: NewManifest[] = [];
   const putBytes = (bytes: Uint8Array, mediaType: string): Promise<Descriptor> =>
     sink.put({ mediaType, digest: toBlobDigest(bytes), size: bytes.length }, streamBytes(bytes));
-  const putManifest = async ({ manifestBytes, mediaType }: NewManifest): Promise<Descriptor> => {
+  const requireReferenced = async ({ manifestBytes, mediaType }: NewManifest): Promise<void> => {
     for (const { digest } of referencedBy(manifestBytes, mediaType, name)) {
       if (await sink.has(digest)) continue;
       throw new NotFoundError("image.blob.missing", `${name}: ${digest} was not written`, { data: { digest } });
     }
-    return await putBytes(manifestBytes, mediaType);
+  };
+  const storeAttached = async (): Promise<Publication> => {
+    const entries: Descriptor[] = [];
+    const referrers: Referrer[] = [];
+    for (const { annotations, manifestBytes, mediaType, tag } of waiting) {
+      const descriptor = await putBytes(manifestBytes, mediaType);
+      const referrer = toReferrer(manifestBytes, descriptor);
+      if (referrer !== undefined) referrers.push(referrer);
+      if (tag !== undefined) entries.push(withTag(descriptor, tag, annotations));
+    }
+    return { entries, referrers };
   };
   return {
     has: (digest) => sink.has(digest),
@@ -145,19 +156,20 @@ export function completeWriter(sink: ImageSink, name: string, defaultTag?: strin
       });
     },
     async commit(manifest) {
-      const descriptor = await putManifest(manifest);
+      await requireReferenced(manifest);
+      const descriptor = await putBytes(manifest.manifestBytes, manifest.mediaType);
+      const { entries, referrers } = await storeAttached();
       const entry = withTag(descriptor, manifest.tag ?? defaultTag, manifest.annotations);
-      await sink.publish({ ...attached, entries: [...attached.entries, entry] });
+      await sink.publish({ referrers, entries: [...entries, entry] });
       return descriptor;
     },
     async attach(manifest) {
-      const descriptor = await putManifest(manifest);
-      const referrer = toReferrer(manifest.manifestBytes, descriptor);
-      if (referrer !== undefined) attached.referrers.push(referrer);
-      if (manifest.tag !== undefined) attached.entries.push(withTag(descriptor, manifest.tag, manifest.annotations));
-      return descriptor;
+      await requireReferenced(manifest);
+      waiting.push(manifest);
+      const { manifestBytes, mediaType } = manifest;
+      return { mediaType, digest: toBlobDigest(manifestBytes), size: manifestBytes.length };
     },
-    commitAttached: () => sink.publish(attached),
+    commitAttached: async () => await sink.publish(await storeAttached()),
     [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
   };
 }
