@@ -36,34 +36,38 @@ const MAX_HEADER_SIZE = 16 << 10;
 const MAX_CONNECTIONS = 512;
 const GRACE_MS = 10_000;
 
-/**
- * @throws {UsageError} `service.listen`, `service.tls-missing`, `service.http-refused`, `service.tls-files`
- * @throws {InputOutputError} `service.listen-failed`
- */
-export async function listen(
-  fetch: Parameters<typeof getRequestListener>[0],
-  options: ListenOptions,
-): Promise<Listening> {
+/** A server that does not listen yet: what is wrong with its address and its certificate is known before anything else. */
+export interface Listener {
+  /** @throws {InputOutputError} `service.listen-failed` */
+  listen(fetch: Parameters<typeof getRequestListener>[0]): Promise<Listening>;
+}
+
+/** @throws {UsageError} `service.listen`, `service.tls-missing`, `service.http-refused`, `service.tls-files` */
+export function createListener(options: ListenOptions): Listener {
   const { host, port } = parseAddress(options.listen);
   const server = createServer(options, host);
-  const answer = getRequestListener(fetch);
-  server.on("request", (request, response) => void answer(request, response));
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.maxConnections = MAX_CONNECTIONS;
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, resolve);
-  }).catch((error: unknown) => {
-    const reason = errnoOf(error) === "EADDRINUSE" ? "somebody else listens there" : (error as Error).message;
-    throw new InputOutputError("service.listen-failed", `${options.listen}: cannot listen: ${reason}`);
-  });
-  const { address, family, port: bound } = server.address() as AddressInfo;
-  const shown = host === "localhost" ? host : family === "IPv6" ? `[${address}]` : address;
   return {
-    url: `${options.tls === undefined ? "http" : "https"}://${shown}:${bound}`,
-    close: () => close(server),
+    async listen(fetch) {
+      const answer = getRequestListener(fetch);
+      server.on("request", (request, response) => void answer(request, response));
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(port, host, resolve);
+      }).catch((error: unknown) => {
+        const reason = errnoOf(error) === "EADDRINUSE" ? "somebody else listens there" : (error as Error).message;
+        throw new InputOutputError("service.listen-failed", `${options.listen}: cannot listen: ${reason}`);
+      });
+      const { address, family, port: bound } = server.address() as AddressInfo;
+      const shown = host === "localhost" ? host : family === "IPv6" ? `[${address}]` : address;
+      return {
+        url: `${options.tls === undefined ? "http" : "https"}://${shown}:${bound}`,
+        close: () => close(server),
+      };
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import { createLog } from "../actions/signer-service/log.ts";
 import { SigningWorker } from "../actions/signer-service/worker.ts";
 import { openSigningQueue, type SigningQueue } from "../model/signing-queue/index.ts";
 import { createApp } from "./app.ts";
-import { type ListenOptions, listen } from "./listen.ts";
+import { createListener, type ListenOptions } from "./listen.ts";
 import { loadPageFiles } from "./page-files.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -29,6 +29,7 @@ export interface ServeOptions extends ListenOptions {
 export async function serveSigning(options: ServeOptions): Promise<void> {
   const { lifetimeMs, now, owner, signal } = options;
   const log = createLog(options.write, { now, verbose: options.verbose ?? false });
+  const listener = createListener(options);
   await using queue = await openSigningQueue(options.queue);
   await using desk = await options.openDesk(queue);
   const page = await loadPageFiles();
@@ -41,7 +42,7 @@ export async function serveSigning(options: ServeOptions): Promise<void> {
   };
   const tls = options.tls !== undefined;
   const app = createApp({ queue, desk, watcher, log, now, changed, lifetimeMs, tls, page }, signal);
-  const server = await listen((request, env) => app.fetch(request, env), options);
+  const server = await listener.listen((request, env) => app.fetch(request, env));
   log.info("listening", { url: server.url, queue: queue.dialect });
   options.onListening?.(server.url);
   await Promise.all([worker.run(signal), watcher.run(signal), untilAborted(signal).then(() => server.close())]);
