@@ -34,6 +34,8 @@ export interface SealReport {
   /** Addons that were signed and shipped; absent without any. */
   readonly addons?: readonly { readonly path: string; readonly commandLine: string }[];
   readonly signer: { readonly subject: string; readonly fingerprint: string; readonly ephemeral: boolean };
+  /** Those that signed everything as well, while keys change; absent without any. */
+  readonly signersBeside?: readonly { readonly subject: string; readonly fingerprint: string }[];
   readonly layer: { readonly digest: string; readonly size: number };
   readonly reusedLayers: { readonly count: number; readonly size: number };
   readonly warnings: readonly OsProblem[];

@@ -36,6 +36,8 @@ export interface SignedPlan {
   /** What was unsigned in the plan, by path. */
   readonly signed: ReadonlyMap<string, Uint8Array>;
   readonly certificate: Certificate;
+  /** Of those that signed everything as well. */
+  readonly beside?: readonly Certificate[];
   /** The key is gone already. */
   readonly ephemeral: boolean;
   /** The image's boot loader had its signature before. */
@@ -50,7 +52,7 @@ export interface SignedPlan {
  */
 export async function writeSigned(
   { addons, image, parts, prepared, reading }: SealInput,
-  { certificate, ephemeral, loaderSignedBefore, plan, signed }: SignedPlan,
+  { beside = [], certificate, ephemeral, loaderSignedBefore, plan, signed }: SignedPlan,
   writer: ImageWriter,
   to: string,
   options: PlanOptions,
@@ -100,6 +102,11 @@ export async function writeSigned(
       fingerprint: toHex(certificate.fingerprint),
       ephemeral,
     },
+    ...(beside.length === 0
+      ? {}
+      : {
+          signersBeside: beside.map(({ fingerprint, subject }) => ({ subject, fingerprint: toHex(fingerprint) })),
+        }),
     layer: { digest: layer.digest, size: layer.size },
     reusedLayers: {
       count: below.length - mended.length,

@@ -18,6 +18,10 @@ export function showSeal(report: SealReport): Shown {
     ...Object.entries(report.digests).map(([name, hex]): [string, string] => ["digest", `${name} ${hex}`]),
     ...showNormalization(report),
     ["signer", `${signer.subject}${signer.ephemeral ? " (ephemeral)" : ""}  sha256 ${signer.fingerprint}`],
+    ...(report.signersBeside ?? []).map(({ fingerprint, subject }): [string, string] => [
+      "signer",
+      `${subject}  sha256 ${fingerprint}`,
+    ]),
     ["layers", `${reusedLayers.count} reused (${showSize(reusedLayers.size)}), 1 added (${showSize(layer.size)})`],
   ];
   const warnings = report.warnings.map(({ code, message }) => `warning: ${message} [${code}]`);
