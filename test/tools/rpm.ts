@@ -10,7 +10,7 @@ export interface RpmSpec {
   readonly epoch?: number;
   /** Makes the header as long as that. */
   readonly description?: string;
-  /** Absolute paths of files, with nothing in them. */
+  /** Absolute paths of files, with nothing in them; directives of a spec may stand before one. */
   readonly files?: readonly string[];
 }
 
@@ -25,7 +25,9 @@ const specOf = ({ description = "None.", epoch, files = [], name, release = "1",
     "BuildArch: noarch",
     "%description",
     description,
-    ...(files.length === 0 ? [] : ["%install", ...files.map((path) => `install -D /dev/null %{buildroot}${path}`)]),
+    ...(files.length === 0
+      ? []
+      : ["%install", ...files.map((line) => `install -D /dev/null %{buildroot}${line.split(" ").at(-1)}`)]),
     "%files",
     ...files,
     "",

@@ -22,6 +22,7 @@ const TAG = {
   EPOCH: 1003,
   SIZE: 1009,
   ARCH: 1022,
+  FILEFLAGS: 1037,
   SOURCERPM: 1044,
   DIRINDEXES: 1116,
   BASENAMES: 1117,
@@ -32,6 +33,9 @@ type Tag = keyof typeof TAG;
 
 /** rpmTagType of rpmtag.h. */
 const TYPE = { INT32: 4, INT64: 5, STRING: 6, STRING_ARRAY: 8 } as const;
+
+/** rpmfileAttrs of rpmfiles.h: the package owns the name, and whoever runs it makes the file. */
+const RPMFILE_GHOST = 1 << 6;
 
 const INDEX_ENTRY_SIZE = 16;
 /** Format rules: rpm's hdrchkTags and hdrchkData (lib/header.c). */
@@ -65,7 +69,7 @@ export interface RpmFileList {
   readonly name: string;
   /** Name of the source package; the package's own where the database has none. */
   readonly source: string;
-  /** Absolute. */
+  /** Absolute. Of files that the package brings: not of those that it only claims (`%ghost`). */
   readonly paths: readonly ByteString[];
 }
 
@@ -84,13 +88,15 @@ export function parseRpmFileList(blob: Uint8Array, what = "RPM header"): RpmFile
     const found = `${indexes.length} directory indexes`;
     throw new FormatError("rpmdb.header.files", { what, expected: `${names.length}, one a file`, found });
   }
-  const paths = names.map((base, file) => {
+  const flags = tags.numbers("FILEFLAGS");
+  const paths = names.flatMap((base, file) => {
+    if (((flags[file] ?? 0) & RPMFILE_GHOST) !== 0) return [];
     const directory = directories[indexes[file] as number];
     if (directory === undefined) {
       const expected = `an index below ${directories.length}`;
       throw new FormatError("rpmdb.header.files", { what, expected, found: `${indexes[file]}` });
     }
-    if (directory.length + base.length <= MAX_PATH_SIZE) return `${directory}${base}` as ByteString;
+    if (directory.length + base.length <= MAX_PATH_SIZE) return [`${directory}${base}` as ByteString];
     const found = `${directory.length + base.length}`;
     throw new FormatError("rpmdb.header.files", { what, expected: `paths of at most ${MAX_PATH_SIZE} bytes`, found });
   });

@@ -2,7 +2,7 @@
  * The parts of a tree that change together: what a package brought, what somebody named, a large file, a directory.
  *
  *     xattr/NAME            `user.component` of the file, or of the nearest directory above it that has one
- *     dpkg/ rpm/ alpm/NAME  the source package that owns it, but for what is in /etc, /var and / itself: whoever builds an
+ *     dpkg/ rpm/ alpm/NAME  the source package that owns it, but for what is in /etc, /var and / itself: who builds an
  *                           image writes there, and one file that a build touches would take its package along
  *     file/PATH             1 MiB or more, and nobody's
  *     tree/usr/share/fonts  everything else, by where it is
@@ -51,7 +51,7 @@ export interface Components {
 /** Files of nobody from this size on are components of their own. */
 const BIG_FILE = 1 << 20;
 
-const WRITTEN_BY_BUILDS = /^(?:(?:etc|var)\/|[^/]*$)/;
+const WRITTEN_BY_BUILDS = /^(?:(?:(?:usr\/)?etc|var)\/|[^/]*$)/;
 
 const COMPONENT = byteString("user.component");
 const INTERVAL = byteString("user.update-interval");
