@@ -94,7 +94,7 @@ function environment(): Record<string, string> {
 }
 
 function recipeDigest(): string {
-  const files = [...globSync(`${ACTION}/*.ts`), ...globSync(`${HOST_FILES}/**`)];
+  const files = [...globSync(`${ACTION}/*.ts`), ...globSync(`${HOST_FILES}/*/**`)];
   const hash = createHash("sha256").update(`${process.arch} ${process.env["SOURCE_DATE_EPOCH"] ?? ""}\n`);
   for (const path of files.sort()) {
     if (path.endsWith(".test.ts") || !statSync(path).isFile()) continue;
