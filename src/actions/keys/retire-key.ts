@@ -10,7 +10,7 @@ import { settleSteps, takeStep } from "./journal.ts";
 import { type KeyName, signerOf } from "./key-directory.ts";
 import { loadRotation, planRotation, type Rotation, type RotationPlan } from "./rotation.ts";
 import { loadCertificates, loadOldCertificate } from "./show-keys.ts";
-import { replacementFiles, requireLater } from "./variable-files.ts";
+import { laterTime, replacementFiles } from "./variable-files.ts";
 
 export interface RetireKeyOptions extends AuthorityOptions {
   readonly name: KeyName;
@@ -37,12 +37,12 @@ export async function retireKey(directory: string, options: RetireKeyOptions): P
     });
   }
   await requireSound(directory);
-  await requireLater(directory, ["PK", "KEK", "db", "dbx"], now);
+  const time = await laterTime(directory, ["PK", "KEK", "db", "dbx"], now);
   const owner = await loadOwner(directory);
   const lists = [certificateList(owner, rotation.current.der)];
   await using authority = name === "PK" ? null : await openAuthority(directory, signerOf(name), options);
   // PK has one entry at any time: PK.auth is what it was.
-  const files = authority === null ? [] : await replacementFiles(name, lists, authority, now);
+  const files = authority === null ? [] : await replacementFiles(name, lists, authority, time);
   const removed = ["old.crt", "old.key", "append.esl", "append.auth", "update.auth", "rotation.json"];
   const present: string[] = [];
   for (const suffix of removed) {

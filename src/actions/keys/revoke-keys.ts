@@ -15,7 +15,7 @@ import {
   withoutKnown,
 } from "./revocation-targets.ts";
 import { loadCertificates, loadOldCertificate } from "./show-keys.ts";
-import { appendFiles, loadLists, replacementFiles, requireLater } from "./variable-files.ts";
+import { appendFiles, laterTime, loadLists, replacementFiles } from "./variable-files.ts";
 
 export interface RevokeKeysOptions extends AuthorityOptions, RevocationOptions {
   /** Digests, certificates, EFI programs, images, disks. */
@@ -104,11 +104,11 @@ export async function revokeKeys(directory: string, options: RevokeKeysOptions):
     warnings: warningsOf(impact, revocations),
   };
   if (dryRun) return { ...report, files: [] };
-  await requireLater(directory, ["dbx"], now);
+  const time = await laterTime(directory, ["dbx"], now);
   await using KEK = await openAuthority(directory, "KEK", options);
   const files = new Map([
-    ...(await replacementFiles("dbx", after, KEK, now)),
-    ...(await appendFiles("dbx", after, KEK, now)),
+    ...(await replacementFiles("dbx", after, KEK, time)),
+    ...(await appendFiles("dbx", after, KEK, time)),
   ]);
   const step = await takeStep(directory, { facts: { kind: "revoke", added: report.added }, files }, now);
   return { ...report, files: [...files.keys()], step };

@@ -15,7 +15,7 @@ import { type KeyName, MAX_FILE_SIZE } from "./key-directory.ts";
 import { makeKeyPair } from "./key-pair.ts";
 import { planRotation, type Rotation, type RotationPlan, rotationFile } from "./rotation.ts";
 import { loadCertificates, loadOldCertificate } from "./show-keys.ts";
-import { appendFiles, loadLists, replacementFiles, requireLater } from "./variable-files.ts";
+import { appendFiles, laterTime, loadLists, replacementFiles } from "./variable-files.ts";
 
 export interface RotateKeysOptions extends AuthorityOptions {
   readonly name: KeyName;
@@ -69,7 +69,7 @@ export async function rotateKeys(directory: string, options: RotateKeysOptions):
       hint: `end it first: sealwright keys rotate ${name} --keys ${directory} --retire`,
     });
   }
-  await requireLater(directory, ["PK", "KEK", "db", "dbx"], now);
+  const time = await laterTime(directory, ["PK", "KEK", "db", "dbx"], now);
   const owner = await loadOwner(directory);
   await using cleanup = new AsyncDisposableStack();
   const made = await openNewKey(old, options, now, cleanup);
@@ -93,7 +93,7 @@ export async function rotateKeys(directory: string, options: RotateKeysOptions):
     added: [list(made.certificate)],
     made,
     authority,
-    now,
+    time,
     lists: (file) => loadLists(directory, file),
   });
   const hasKey = await exists(join(directory, `${name}.key`));
@@ -124,37 +124,38 @@ interface SigningParts {
   readonly added: readonly SignatureList[];
   readonly made: NewKey;
   readonly authority: (which: "PK" | "KEK") => Promise<Signer>;
-  readonly now: Date;
+  /** Of the updates. */
+  readonly time: Date;
   /** What a file of the directory has. */
   readonly lists: (file: string) => Promise<SignatureList[] | undefined>;
 }
 
 /** The updates of a rotation, each signed by whom the firmware that takes it will ask for. */
 async function signedFiles(name: KeyName, parts: SigningParts): Promise<[string, Uint8Array][]> {
-  const { added, authority, both, lists, made, now } = parts;
+  const { added, authority, both, lists, made, time } = parts;
   /** What the key of this variable signs, signed anew by the new one. */
   const resign = async (which: "KEK" | "db" | "dbx"): Promise<[string, Uint8Array][]> => {
     const content = await lists(`${which}.esl`);
-    return content === undefined ? [] : await replacementFiles(which, content, requireSigner(made, name), now);
+    return content === undefined ? [] : await replacementFiles(which, content, requireSigner(made, name), time);
   };
   switch (name) {
     case "db": {
       const KEK = await authority("KEK");
-      return [...(await replacementFiles("db", both, KEK, now)), ...(await appendFiles("db", added, KEK, now))];
+      return [...(await replacementFiles("db", both, KEK, time)), ...(await appendFiles("db", added, KEK, time))];
     }
     case "KEK": {
       const PK = await authority("PK");
       return [
-        ...(await replacementFiles("KEK", both, PK, now)),
-        ...(await appendFiles("KEK", added, PK, now)),
+        ...(await replacementFiles("KEK", both, PK, time)),
+        ...(await appendFiles("KEK", added, PK, time)),
         ...(await resign("db")),
         ...(await resign("dbx")),
       ];
     }
     case "PK": {
-      const update = await replacementFiles("PK", added, await authority("PK"), now, "PK-update");
+      const update = await replacementFiles("PK", added, await authority("PK"), time, "PK-update");
       // UEFI wants a PK that is enrolled in setup mode to be signed by itself.
-      const own = await replacementFiles("PK", added, requireSigner(made, name), now);
+      const own = await replacementFiles("PK", added, requireSigner(made, name), time);
       return [...own, ...update.filter(([file]) => file.endsWith(".auth")), ...(await resign("KEK"))];
     }
     default:

@@ -171,6 +171,13 @@ test.each<KeyName>(["KEK", "PK"])("a rotated and retired %s leaves nothing amiss
   expect(readdirSync(directory).filter((file) => /-(?:old|append|update|rotation)/.test(file))).toEqual([]);
 });
 
+test("rotateKeys() right after the keys were made gives updates that are later all the same", async () => {
+  const directory = newKeys();
+  await rotate(directory, "db", { signing: { now: MADE } });
+  const { time } = verifyVariable(bytes(directory, "db.auth"), KEY_DATABASES.db, [certificate(directory, "KEK.crt")]);
+  expect(time).toEqual(new Date(MADE.getTime() + 1000));
+});
+
 test("rotateKeys() takes a certificate whose key is elsewhere", async () => {
   const directory = newKeys();
   const elsewhere = join(place, "elsewhere");
@@ -217,7 +224,11 @@ describe("refused:", () => {
         return await rotate(directory, "db", { signing: { now: LATER } });
       },
     ],
-    ["an update that is not later", "keys.clock", (directory) => rotate(directory, "db", { signing: { now: MADE } })],
+    [
+      "a clock that is behind",
+      "keys.clock",
+      (directory) => rotate(directory, "db", { signing: { now: new Date("2025-12-31T00:00:00Z") } }),
+    ],
     ["an overlap of a century", "keys.rotate.overlap", (directory) => rotate(directory, "db", { overlapDays: 36500 })],
     [
       "the certificate in use",
