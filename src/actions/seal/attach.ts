@@ -70,11 +70,14 @@ export async function attachSeal(directory: string, options: AttachOptions): Pro
   return report;
 }
 
+/** What each earlier round is for. */
+const FIRST = { "boot-loader": "the boot loader", "pcr-policies": "the PCR policies" } as const;
+
 function requireLastRound({ round }: SigningRequest, directory: string): void {
   if (round === "image") return;
   throw new UsageError(
     "signing-request.first-round",
-    `${quote(directory)}: this request is for the boot loader alone, on whose signature the rest depends`,
+    `${quote(directory)}: this request is for ${FIRST[round]} alone, and the rest depends on these signatures`,
     { hint: "when it is signed, run the same sealwright seal --prepare again: it then asks for the UKI" },
   );
 }

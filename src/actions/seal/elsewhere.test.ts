@@ -10,6 +10,7 @@ import { codeOfAsync } from "../../../test/code-of.ts";
 import { KERNEL_VERSION, type SmallOs, writeSmallOs } from "../../../test/small-os.ts";
 import { stubPath } from "../../../test/tools/ukify.ts";
 import { encodeSigningRequest, hashDocument, parseSigningRequest } from "../../formats/signing-request/index.ts";
+import { findSection, findText, parsePcrPolicies, parseUki } from "../../formats/uki/index.ts";
 import { openTreeSource } from "../../model/source/tree-source.ts";
 import { lookup } from "../../model/tree/tree.ts";
 import { generateKeys } from "../keys/generate-keys.ts";
@@ -299,6 +300,96 @@ test("prepareSeal() replaces no request whose signatures are still to come, unle
   const done = await prepared(from);
   expect(await codeOfAsync(() => prepareSeal(from, options(done)))).toBe("output.exists");
   expect((await readdir(directory)).filter((name) => name.startsWith("."))).toEqual([]);
+});
+
+describe("with PCR policies, there is a round for them", () => {
+  let pcr: string;
+
+  beforeAll(() => {
+    pcr = place("pcr");
+    execFileSync("openssl", ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", pcr], {
+      stdio: "pipe",
+    });
+    execFileSync("chmod", ["600", pcr]);
+    execFileSync("openssl", ["pkey", "-in", pcr, "-pubout", "-out", `${pcr}.pub`], { stdio: "pipe" });
+  });
+
+  /** Up to the request for the policies. */
+  async function secondRound(from: string): Promise<string> {
+    const request = place("request");
+    await prepareSeal(from, options(request, { pcrPublicKeyPath: `${pcr}.pub` }));
+    signRaw(request, LOADER);
+    const second = await prepareSeal(from, options(request, { pcrPublicKeyPath: `${pcr}.pub` }));
+    expect(second.request.round).toBe("pcr-policies");
+    expect(second.request.items).toHaveLength(16);
+    return request;
+  }
+
+  test("and what OpenSSL signs in it gives the seal in one", async () => {
+    const from = await newOs();
+    const one = `oci:${place("one")}`;
+    await sealImage(from, { to: one, key: key("db.key"), certificatePath: key("db.crt"), pcrKey: pcr, now: NOW });
+    const request = await secondRound(from);
+    expect(await codeOfAsync(() => attach(request))).toBe("signing-request.first-round");
+    for (const name of await readdir(join(request, "to-be-signed"))) signRaw(request, name, pcr);
+    const third = await prepareSeal(from, options(request, { pcrPublicKeyPath: `${pcr}.pub` }));
+    expect(third.request).toMatchObject({ round: "image", items: [{ role: "uki" }] });
+    signRaw(request, UKI);
+    expect(await filesOf(await attach(request))).toEqual(await filesOf(one));
+  });
+
+  test("in which each policy is the digest that OpenSSL verifies its signature over", async () => {
+    const to = `oci:${place("one")}`;
+    const signer = { key: key("db.key"), certificatePath: key("db.crt"), now: NOW };
+    await sealImage(await newOs(), { to, ...signer, pcrKey: pcr, pcrPublicKeyPath: `${pcr}.pub` });
+    const uki = parseUki(await readFile(await readPe(to, `boot/EFI/Linux/${UKI}`)));
+    expect(findText(uki, ".pcrpkey")).toBe(await readFile(`${pcr}.pub`, "utf8"));
+    const [policy] = parsePcrPolicies(findSection(uki, ".pcrsig") ?? new Uint8Array()).sha256 ?? [];
+    const [message, signature] = [place("policy"), place("signature")];
+    await writeFile(message, Buffer.from(policy?.pol ?? "", "hex"));
+    await writeFile(signature, Buffer.from(policy?.sig ?? "", "base64"));
+    const said = execFileSync("openssl", [
+      "dgst",
+      "-sha256",
+      "-verify",
+      `${pcr}.pub`,
+      "-signature",
+      signature,
+      message,
+    ]);
+    expect(said.toString()).toContain("Verified OK");
+    expect(await holds(to)).toBe(true);
+  });
+
+  test("which ends with the last signature, and with none that is wrong", async () => {
+    const from = await newOs();
+    const request = await secondRound(from);
+    const names = await readdir(join(request, "to-be-signed"));
+    const again = () => prepareSeal(from, options(request, { pcrPublicKeyPath: `${pcr}.pub` }));
+    for (const name of names.slice(1)) signRaw(request, name, pcr);
+    expect(await codeOfAsync(again)).toBe("output.exists");
+    signRaw(request, names[0] ?? "", key("db.key"));
+    expect(await codeOfAsync(again)).toBe("signing-request.signature-wrong");
+  });
+
+  test("whose signatures are for no other image", async () => {
+    const from = await newOs();
+    const request = await secondRound(from);
+    for (const name of await readdir(join(request, "to-be-signed"))) signRaw(request, name, pcr);
+    const other = await newOs({ files: { "etc/hostname": "another\n" } });
+    const more = { pcrPublicKeyPath: `${pcr}.pub` };
+    expect(await codeOfAsync(() => prepareSeal(other, options(request, more)))).toBe("signing-request.differs");
+    expect((await prepareSeal(other, options(request, { ...more, overwrite: true }))).request.round).toBe(
+      "boot-loader",
+    );
+  });
+
+  test("and a seal in one with the public key alone is refused", async () => {
+    const signer = { key: key("db.key"), certificatePath: key("db.crt"), now: NOW };
+    const from = await newOs();
+    const work = () => sealImage(from, { to: `oci:${place("never")}`, ...signer, pcrPublicKeyPath: `${pcr}.pub` });
+    expect(await codeOfAsync(work)).toBe("seal.pcr-key-missing");
+  });
 });
 
 test("prepareSeal() refuses what it cannot ask for", async () => {

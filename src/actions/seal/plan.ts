@@ -1,7 +1,7 @@
 /** What a seal will be, before anything is signed but the boot loader: everything that follows from the image. */
 import { verifyPe } from "../../formats/authenticode/index.ts";
 import type { PeRole } from "../../formats/signing-request/index.ts";
-import { buildUki } from "../../formats/uki/index.ts";
+import { buildUki, type PcrSigning } from "../../formats/uki/index.ts";
 import type { Certificate } from "../../formats/x509/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { VerificationError } from "../../lib/errors.ts";
@@ -20,6 +20,14 @@ import { type Normalization, planNormalization, RESHIP_LIMIT } from "./normalize
 import { findSealParts, type SealParts } from "./parts.ts";
 import { type PreparedSource, prepareSource, readRedeclared } from "./prepare-source.ts";
 import { planTopLayer, type TopLayerEntry, toTopLayer } from "./top-layer.ts";
+
+/** Who signs predictions of PCR 11 into the UKI, so that a TPM gives secrets to images that come later. */
+export interface SealPcr {
+  /** PEM, for `.pcrpkey`. */
+  readonly publicKeyPem: Uint8Array;
+  /** Without `sign`, the predictions are made and not signed. */
+  readonly signing: PcrSigning;
+}
 
 /** What a seal depends on beside the image and the keys. */
 export interface PlanOptions {
@@ -41,6 +49,7 @@ export interface PlanOptions {
   readonly noDump?: boolean;
   /** Seal with `composefs=?`: hosts without fs-verity boot, unprotected. */
   readonly allowMissingVerity?: boolean;
+  readonly pcr?: SealPcr | undefined;
   /** Of the UKI's signature, history and config. Default: see `signingTimes`; history and config say nothing. */
   readonly buildTime?: Date | undefined;
   readonly platform?: string | undefined;
@@ -173,7 +182,7 @@ export async function planSeal(input: SealInput, loader: Uint8Array, options: Pl
   });
   requireJoinedCommandLine(commandLine, addons);
   const unsigned: UnsignedPe[] = [
-    { role: "uki", path: ukiPath(parts), bytes: await buildUnsignedUki(parts, commandLine) },
+    { role: "uki", path: ukiPath(parts), bytes: await buildUnsignedUki(parts, commandLine, options.pcr) },
     ...addons.map(({ bytes, path }) => ({ role: "addon" as const, path, bytes })),
   ];
   return { loader, digests, commandLine, unsigned, dump, topLayer, normalization };
@@ -197,14 +206,16 @@ export function isSignedFor(pe: Uint8Array, certificate: Certificate): boolean {
   }
 }
 
-async function buildUnsignedUki(parts: SealParts, commandLine: string): Promise<Uint8Array> {
-  const { bytes } = await buildUki(parts.stub.bytes, {
+async function buildUnsignedUki(parts: SealParts, commandLine: string, pcr: SealPcr | undefined): Promise<Uint8Array> {
+  const inputs = {
     linux: parts.linux,
     initrds: [parts.initramfs],
     osRelease: parts.osRelease,
     uname: parts.kernel.version,
     cmdline: Buffer.from(commandLine),
-  });
+    ...(pcr && { pcrPublicKey: pcr.publicKeyPem }),
+  };
+  const { bytes } = await buildUki(parts.stub.bytes, inputs, pcr && { signings: [pcr.signing] });
   return bytes;
 }
 

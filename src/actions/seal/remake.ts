@@ -5,6 +5,7 @@ import { quote, VerificationError } from "../../lib/errors.ts";
 import type { Image } from "../../model/image/image.ts";
 import { openImage } from "../../model/image/open-image.ts";
 import { completePe, loadRequestFile } from "../../model/signing-request/index.ts";
+import { type SignedPolicy, withSignatures } from "./pcr-policies.ts";
 import {
   isSignedFor,
   openSealInput,
@@ -28,7 +29,7 @@ export interface RemadeSeal extends AsyncDisposable {
   readonly options: PlanOptions;
   readonly certificate: Certificate;
   readonly made: MadeRequest;
-  /** In round `image`. */
+  /** But in round `boot-loader`. */
   readonly plan: SealPlan | undefined;
   /** The image's boot loader had its signature before. */
   readonly loaderSignedBefore: boolean;
@@ -57,7 +58,9 @@ export async function remakeSeal(
   const { manifestDigest, platform, source } = request.image;
   const image = await openImage(reading.image ?? source, { registries, platform, ...(signal && { signal }) });
   await requireSameImage(image, manifestDigest);
-  const options: PlanOptions = { ...reading, ...toPlanOptions(request, directory), platform };
+  const asked: PlanOptions = { ...reading, ...toPlanOptions(request, directory), platform };
+  const pcr = pcrSignatures(request);
+  const options = asked.pcr && pcr ? { ...asked, pcr: withSignatures(asked.pcr, pcr) } : asked;
   const input = await openSealInput(image, options);
   try {
     const certificate = parseCertificate(Buffer.from(request.certificate.der, "base64"), "certificate of the request");
@@ -72,7 +75,9 @@ export async function remakeSeal(
     const loaderSignedBefore = isSignedFor(plain, certificate);
     const loader = findLoader(request, plain, certificate, loaderSignedBefore);
     const plan = loader && (await planSeal(input, loader, options));
-    const made = plan ? makeImageRequest(parts, plan, loaderSignature(request)) : makeLoaderRequest(parts);
+    const made = plan
+      ? makeImageRequest(parts, plan, { loader: loaderSignature(request), pcr })
+      : makeLoaderRequest(parts);
     requireSame(request, made.request);
     return {
       input,
@@ -107,7 +112,14 @@ function loaderSignature({ sealed }: SigningRequest): Uint8Array | undefined {
   return signature === undefined ? undefined : Buffer.from(signature, "base64");
 }
 
-/** In round `image` the boot loader's signature is in the image or in the request; it is verified here. */
+function pcrSignatures({ sealed }: SigningRequest): SignedPolicy[] | undefined {
+  return sealed.pcrSignatures?.map(({ signature, signed }) => ({
+    signed: Buffer.from(signed, "base64"),
+    signature: Buffer.from(signature, "base64"),
+  }));
+}
+
+/** After the first round the boot loader's signature is in the image or in the request; it is verified here. */
 function findLoader(
   request: SigningRequest,
   plain: Uint8Array,

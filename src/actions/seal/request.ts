@@ -17,6 +17,7 @@ import { toHex } from "../../lib/bytes/numbers.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { parseOsRelease } from "../../model/os/index.ts";
 import { findLoaderVersion } from "../../model/os/loader-version.ts";
+import { listPcrItems, type SignedPolicy, toSealPcr } from "./pcr-policies.ts";
 import {
   isSignedFor,
   type PlanOptions,
@@ -59,29 +60,41 @@ export function makeLoaderRequest(parts: RequestParts): MadeRequest {
   return assemble(parts, "boot-loader", [loader], { bootLoader: describeLoader(parts.input) });
 }
 
+/** What earlier rounds gave. */
+export interface EarlierSignatures {
+  /** Of the boot loader, PKCS #7; absent when that of the image has its signature. */
+  readonly loader: Uint8Array | undefined;
+  /** Absent when there are none, or they are to be signed. */
+  readonly pcr: readonly SignedPolicy[] | undefined;
+}
+
 /**
- * Everything but the boot loader.
- *
- * @param loaderSignature PKCS #7; absent when the image's boot loader has its signature
+ * Everything but the boot loader; where there are PCR policies without a signature, these alone: their signatures are
+ * part of the UKI.
  */
-export function makeImageRequest(
-  parts: RequestParts,
-  plan: SealPlan,
-  loaderSignature: Uint8Array | undefined,
-): MadeRequest {
-  const { certificate, input } = parts;
-  const unsigned = plan.unsigned.filter(({ bytes }) => !isSignedFor(bytes, certificate));
-  return assemble(parts, "image", unsigned, {
+export function makeImageRequest(parts: RequestParts, plan: SealPlan, earlier: EarlierSignatures): MadeRequest {
+  const { certificate, input, options } = parts;
+  const planned = {
     bootLoader: {
       ...describeLoader(input),
-      ...(loaderSignature && { signature: Buffer.from(loaderSignature).toString("base64") }),
+      ...(earlier.loader && { signature: toBase64(earlier.loader) }),
     },
     digests: Object.fromEntries(plan.digests.map(({ format, hex }) => [format.name, hex])),
     commandLine: plan.commandLine,
     ...(input.addons.length > 0 && {
       addons: input.addons.map(({ commandLine, path }) => ({ path: `/${path}`, commandLine })),
     }),
-  });
+  };
+  const uki = plan.unsigned.find(({ role }) => role === "uki");
+  if (options.pcr !== undefined && earlier.pcr === undefined && uki !== undefined) {
+    return assemble(parts, "pcr-policies", [], planned, listPcrItems(uki.bytes, options.pcr));
+  }
+  const unsigned = plan.unsigned.filter(({ bytes }) => !isSignedFor(bytes, certificate));
+  const pcrSignatures = earlier.pcr?.map(({ signature, signed }) => ({
+    signed: toBase64(signed),
+    signature: toBase64(signature),
+  }));
+  return assemble(parts, "image", unsigned, { ...planned, ...(pcrSignatures && { pcrSignatures }) });
 }
 
 /** Name of an item and of its files. */
@@ -91,7 +104,8 @@ function assemble(
   { certificate, input, options, origin }: RequestParts,
   round: SigningRequest["round"],
   unsigned: readonly UnsignedPe[],
-  planned: Pick<SigningRequest["sealed"], "bootLoader" | "digests" | "commandLine" | "addons">,
+  planned: Omit<SigningRequest["sealed"], "os" | "imageVersion" | "kernel">,
+  others: readonly RequestItem[] = [],
 ): MadeRequest {
   const { image, parts } = input;
   const byName = new Map(unsigned.map((each) => [itemName(each), each]));
@@ -103,19 +117,20 @@ function assemble(
   }
   const times = signingTimes(certificate, options);
   const fingerprint = toHex(certificate.fingerprint);
-  const items: RequestItem[] = unsigned.map((each) => {
+  const toSign = unsigned.map((each): RequestItem => {
     const { bytes, path, role } = each;
     const { digest, message } = prepareSignature(bytes, times[role]);
     return {
       role,
       name: itemName(each),
-      toBeSigned: Buffer.from(message).toString("base64"),
+      toBeSigned: toBase64(message),
       path: `/${path}`,
       ...describeFile(itemName(each), bytes),
       authenticodeDigest: toHex(digest),
       certificate: fingerprint,
     };
   });
+  const items = [...toSign, ...others];
   const { id, name, versionId } = parseOsRelease(parts.osRelease);
   const imageVersion = image.config.config?.Labels?.["org.opencontainers.image.version"];
   const sealed = {
@@ -137,7 +152,7 @@ function assemble(
     },
     seal: describeOptions(input, options),
     sealed,
-    certificate: { subject: certificate.subject, fingerprint, der: Buffer.from(certificate.der).toString("base64") },
+    certificate: { subject: certificate.subject, fingerprint, der: toBase64(certificate.der) },
     items,
     summary: summarize(origin, sealed, items),
   });
@@ -148,6 +163,8 @@ function assemble(
   const files = new Map([...extra, ...[...byName].map(([each, { bytes }]) => [each, bytes] as const)]);
   return { request, files, unsigned: byName };
 }
+
+const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 
 function describeLoader({ parts }: SealInput): SigningRequest["sealed"]["bootLoader"] {
   const { bytes, path } = parts.loader;
@@ -175,6 +192,7 @@ function describeOptions({ addons, formats, parts }: SealInput, options: PlanOpt
     normalize: normalizeAll === true ? "all" : normalize === true ? "yes" : "no",
     dump: noDump !== true,
     allowMissingVerity: allowMissingVerity ?? false,
+    ...(options.pcr === undefined ? {} : { pcrPublicKey: toBase64(options.pcr.publicKeyPem) }),
     ...(buildTime === undefined ? {} : { buildTime: showTime(buildTime) }),
   };
 }
@@ -191,6 +209,7 @@ export function toPlanOptions({ seal }: SigningRequest, directory: string): Plan
     normalizeAll: seal.normalize === "all",
     noDump: !seal.dump,
     allowMissingVerity: seal.allowMissingVerity,
+    ...(seal.pcrPublicKey === undefined ? {} : { pcr: toSealPcr(Buffer.from(seal.pcrPublicKey, "base64")) }),
     ...(seal.buildTime === undefined ? {} : { buildTime: new Date(seal.buildTime) }),
   };
 }

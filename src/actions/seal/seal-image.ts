@@ -1,12 +1,14 @@
 /** Seals an image: signed boot loader, signed UKI with the digest of the tree, one layer on top. */
 import { signPe } from "../../formats/authenticode/index.ts";
 import { encodePem } from "../../formats/x509/index.ts";
+import { UsageError } from "../../lib/errors.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import { storeFile } from "../../model/host-io/files.ts";
 import type { Image } from "../../model/image/image.ts";
 import { type ImageWriter, type NewManifest, openImageWriter } from "../../model/image/image-writer.ts";
 import { openImage } from "../../model/image/open-image.ts";
 import type { Signer } from "../../model/signing/signer.ts";
+import { openPcrKey, type PcrKey } from "../uki/pcr-keys.ts";
 import { parseDigestFormats } from "./digest-formats.ts";
 import { openSealSigner, type SealSigner, type SealSignerOptions } from "./open-signer.ts";
 import {
@@ -23,7 +25,11 @@ import { type WrittenSeal, writeSigned } from "./write.ts";
 
 export type { WrittenSeal } from "./write.ts";
 
-export interface SealOptions extends SealSignerOptions, PlanOptions {
+export interface SealOptions extends SealSignerOptions, Omit<PlanOptions, "pcr"> {
+  /** Key of the PCR policies, in the notation of `openSigner`. */
+  readonly pcrKey?: string | undefined;
+  /** Its public key, PEM. Default: taken from the private key. */
+  readonly pcrPublicKeyPath?: string | undefined;
   /** `HOST/NAME[:TAG]` in a registry, `oci:DIR[:TAG]` or `oci-archive:FILE[:TAG]`. */
   readonly to: string;
   /** Replace an archive that is there already. */
@@ -94,7 +100,8 @@ export async function writeSealed(
   };
 
   const unsigned = unsignedLoader(input.parts);
-  const plan = await planSeal(input, await sign(unsigned), options);
+  await using pcr = await openSealPcrKey(options);
+  const plan = await planSeal(input, await sign(unsigned), { ...options, pcr });
   (options.progress ?? silent)({ step: "seal.sign", text: "signing the UKI" });
   const signed = new Map<string, Uint8Array>();
   for (const each of plan.unsigned) signed.set(each.path, await sign(each));
@@ -102,11 +109,19 @@ export async function writeSealed(
   const ephemeral = options.ephemeralKeys ?? false;
   return await writeSigned(
     input,
-    { plan, signed, certificate, ephemeral, loaderSignedBefore },
+    { plan, signed, certificate, beside: signer.beside.map((each) => each.certificate), ephemeral, loaderSignedBefore },
     writer,
     options.to,
     options,
   );
+}
+
+/** @throws {UsageError} `seal.pcr-key-missing` for a public key alone, which signs nothing; as `openPcrKey` */
+async function openSealPcrKey(options: SealOptions): Promise<PcrKey | undefined> {
+  const { passphrasePath: _, pcrKey: key, pcrPublicKeyPath: publicKeyPath, ...context } = options;
+  if (key !== undefined) return await openPcrKey({ ...context, key, ...(publicKeyPath && { publicKeyPath }) });
+  if (publicKeyPath === undefined) return undefined;
+  throw new UsageError("seal.pcr-key-missing", "a public key signs no PCR policies: expected --pcr-key as well");
 }
 
 /** Where `--write-cert` says. */

@@ -122,7 +122,8 @@ test("sealImage() moves the kernel out of the tree, unless it is to be kept", as
 test("sealImage() signs with each of several keys, and machines that know either start the image", async () => {
   const to = newPlace();
   const beside = { key: join(keys, "KEK.key"), certificatePath: join(keys, "KEK.crt") };
-  await sealImage(await newOs(), options(to, { keysBeside: [beside] }));
+  const report = await sealImage(await newOs(), options(to, { keysBeside: [beside] }));
+  expect(report.signersBeside).toMatchObject([{ subject: expect.stringContaining("KEK") }]);
   expect((await verify(to)).holds).toBe(true);
   expect((await verify(to, join(keys, "KEK.crt"))).holds).toBe(true);
   await expect(verify(to, join(keys, "PK.crt"))).resolves.toMatchObject({ holds: false });

@@ -8,6 +8,7 @@ import {
   parseSigningPolicy,
   type SigningPolicy,
 } from "../../formats/signing-policy/index.ts";
+import { fingerprintOf } from "../../formats/signing-request/index.ts";
 import { type PublicKey, parsePem, parsePublicKey } from "../../formats/x509/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { FormatError, quote } from "../../lib/errors.ts";
@@ -22,6 +23,8 @@ export interface LoadedPolicy {
   readonly sha256: string;
   /** Fingerprints of the certificates that may be signed for. */
   readonly certificates: ReadonlySet<string>;
+  /** SHA-256 of the public keys whose PCR policies may be in a UKI. */
+  readonly pcrKeys: ReadonlySet<string>;
   readonly approvers: ReadonlyMap<string, PublicKey>;
   /** Approvals that are needed. */
   readonly quorum: number;
@@ -50,7 +53,13 @@ export async function loadPolicy(path: string): Promise<LoadedPolicy> {
   const place = (name: string) => (isAbsolute(name) ? name : resolve(dirname(path), name));
   const approvers = new Map<string, PublicKey>();
   for (const [name, file] of Object.entries(rules.approvals?.approvers ?? {})) {
-    approvers.set(name, await loadPublicKey(place(file), name));
+    approvers.set(name, await loadPublicKey(place(file), `key of approver ${quote(name)}`, "policy.approver-key"));
+  }
+  const pcrKeys = new Set<string>();
+  for (const file of rules["pcr-keys"]) {
+    pcrKeys.add(
+      fingerprintOf(await loadPublicKey(place(file), `key of PCR policies ${quote(file)}`, "policy.pcr-key-file")),
+    );
   }
   requireDifferentKeys(approvers, what);
   const globs = (list: readonly string[]) => list.map((glob) => parseGlob(glob, what));
@@ -60,6 +69,7 @@ export async function loadPolicy(path: string): Promise<LoadedPolicy> {
     targets: rules.targets && globs(rules.targets),
     sha256: createHash("sha256").update(bytes).digest("hex"),
     certificates: await findFingerprints(rules.certificates, place),
+    pcrKeys,
     approvers,
     quorum: rules.approvals?.quorum ?? 0,
     audit: rules.audit && {
@@ -82,12 +92,19 @@ async function findFingerprints(given: readonly string[], place: (name: string) 
   return all;
 }
 
-async function loadPublicKey(path: string, approver: string): Promise<PublicKey> {
-  const what = `key of approver ${quote(approver)}`;
-  const bytes = await loadFile(path, what, MAX_KEY_SIZE, "policy.approver-key");
+async function loadPublicKey(path: string, what: string, code: string): Promise<PublicKey> {
+  const bytes = await loadFile(path, what, MAX_KEY_SIZE, code);
   const [block] = parsePem(bytes, what).filter(({ label }) => label === "PUBLIC KEY");
   if (block !== undefined) return parsePublicKey(block.bytes);
-  throw new FormatError("policy.approver-key", { what, expected: "a public key in PEM", found: "none" });
+  throw new FormatError(code, { what, expected: "a public key in PEM", found: "none" });
+}
+
+/** @param pem public key of PCR policies, as a request has it */
+export function pcrFingerprint(pem: Uint8Array): string {
+  const [block] = parsePem(pem, "public key of PCR policies");
+  return createHash("sha256")
+    .update(block?.bytes ?? new Uint8Array())
+    .digest("hex");
 }
 
 /** One person with two names would be a quorum of two. */

@@ -8,7 +8,7 @@ import { findComposefsArguments, parseCommandLine } from "../../formats/uki/inde
 import { quote } from "../../lib/errors.ts";
 import type { JudgedApprovals } from "./approvals.ts";
 import { repositoryOf } from "./image-name.ts";
-import type { LoadedPolicy } from "./load-policy.ts";
+import { type LoadedPolicy, pcrFingerprint } from "./load-policy.ts";
 
 /** What a rule says of a request. */
 export interface RuleVerdict {
@@ -112,6 +112,14 @@ function stub({ policy, request }: RuleSubject): RuleVerdict {
   );
 }
 
+function pcrKey({ policy, request }: RuleSubject): RuleVerdict {
+  const { pcrPublicKey } = request.seal;
+  if (pcrPublicKey === undefined) return holds("pcr-key", "none");
+  const fingerprint = pcrFingerprint(Buffer.from(pcrPublicKey, "base64"));
+  if (policy.pcrKeys.has(fingerprint)) return holds("pcr-key", fingerprint);
+  return broken("pcr-key", "policy.pcr-key", `${fingerprint}: PCR policies of a key that the policy does not allow`);
+}
+
 function addons({ policy, request }: RuleSubject): RuleVerdict {
   const { length } = request.seal.addons;
   if (length === 0 || policy.rules["allow-addons"]) return holds("addons", length === 0 ? "none" : `${length}`);
@@ -165,6 +173,7 @@ const RULES: readonly Rule[] = [
   kernelArguments,
   verity,
   stub,
+  pcrKey,
   addons,
   version,
   lint,
@@ -174,6 +183,8 @@ const RULES: readonly Rule[] = [
 export const judgeRules = (subject: RuleSubject): RuleVerdict[] => {
   // The boot loader alone has no command line yet: its round says nothing about the UKI.
   const rules =
-    subject.request.round === "image" ? RULES : RULES.filter((rule) => rule !== kernelArguments && rule !== verity);
+    subject.request.round !== "boot-loader"
+      ? RULES
+      : RULES.filter((rule) => rule !== kernelArguments && rule !== verity);
   return rules.map((rule) => rule(subject));
 };

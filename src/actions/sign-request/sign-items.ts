@@ -1,10 +1,17 @@
 /** The signatures themselves. */
 import { createHash } from "node:crypto";
 import type { AuditFacts } from "../../formats/audit-log/index.ts";
-import { PCR_ROLE, type RequestItem, type SigningRequest } from "../../formats/signing-request/index.ts";
+import {
+  fingerprintOf,
+  PCR_ROLE,
+  type PcrItem,
+  type PeItem,
+  type RequestItem,
+  type SigningRequest,
+} from "../../formats/signing-request/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { UnsupportedError, UsageError } from "../../lib/errors.ts";
-import type { Signer } from "../../model/signing/index.ts";
+import { quote, UnsupportedError, UsageError, VerificationError } from "../../lib/errors.ts";
+import type { PolicyKey, Signer } from "../../model/signing/index.ts";
 import { requireMessageFor } from "../../model/signing-request/index.ts";
 import type { JudgedApprovals } from "./approvals.ts";
 import { imageName } from "./image-name.ts";
@@ -21,36 +28,61 @@ export interface ItemSignature {
  * Signs every item of a request.
  *
  * @param files unsigned PE files by the name of their item: what is signed is about these bytes, whatever the request says
- * @throws {UsageError} `signing-request.other-signer` when the request asks for the key of another certificate
+ * @param pcrKey for PCR policies
+ * @throws {UsageError} `signer.missing`; `signing-request.other-signer` when the request asks for another key
  * @throws {VerificationError} `signing-request.to-be-signed`; whatever the signer throws
  */
 export async function signItems(
-  { certificate, items }: SigningRequest,
+  request: SigningRequest,
   files: ReadonlyMap<string, Uint8Array>,
-  signer: Signer,
+  signer: Signer | undefined,
+  pcrKey?: PolicyKey,
 ): Promise<ItemSignature[]> {
-  const ours = toHex(signer.certificate.fingerprint);
-  if (ours !== certificate.fingerprint) {
-    throw new UsageError(
-      "signing-request.other-signer",
-      `the request asks for the key of "${certificate.subject}" (${certificate.fingerprint}), this is that of ` +
-        `"${signer.certificate.subject}" (${ours})`,
-    );
-  }
-  for (const item of items) {
-    const file = files.get(item.name);
-    if (item.role === PCR_ROLE || file === undefined) throw unknownRole(item);
-    requireMessageFor(file, Buffer.from(item.toBeSigned, "base64"), item.name);
+  for (const item of request.items) {
+    if (item.role === PCR_ROLE) requirePolicy(item, pcrKey);
+    else requireMessageFor(requireFile(item, files), Buffer.from(item.toBeSigned, "base64"), item.name);
   }
   const signatures: ItemSignature[] = [];
-  for (const { name, role, toBeSigned } of items) {
-    signatures.push({ name, role, signature: await signer.sign(Buffer.from(toBeSigned, "base64")) });
+  for (const { name, role, toBeSigned } of request.items) {
+    const key = role === PCR_ROLE ? pcrKey : signer && requireSignerOf(request, signer);
+    if (key === undefined) {
+      throw new UsageError("signer.missing", `no key for ${quote(name)}: expected ${KEY_FLAGS[role]}`, {
+        hint: "to look without signing: --dry-run",
+      });
+    }
+    signatures.push({ name, role, signature: await key.sign(Buffer.from(toBeSigned, "base64")) });
   }
   return signatures;
 }
 
-function unknownRole({ name, role }: RequestItem): UnsupportedError {
-  return new UnsupportedError("signing-request.role", `"${name}": this Sealwright signs no ${role}`);
+const KEY_FLAGS = { "boot-loader": "--key", uki: "--key", addon: "--key", [PCR_ROLE]: "--pcr-key" } as const;
+
+function requireSignerOf({ certificate }: SigningRequest, signer: Signer): Signer {
+  const ours = toHex(signer.certificate.fingerprint);
+  if (ours === certificate.fingerprint) return signer;
+  throw new UsageError(
+    "signing-request.other-signer",
+    `the request asks for the key of "${certificate.subject}" (${certificate.fingerprint}), this is that of ` +
+      `"${signer.certificate.subject}" (${ours})`,
+  );
+}
+
+/** SHA-256: what policies without reference are. Nothing else is signed as one, a request for a boot least of all. */
+const POLICY_SIZE = 32;
+
+function requirePolicy({ name, publicKey, toBeSigned }: PcrItem, key: PolicyKey | undefined): void {
+  if (Buffer.from(toBeSigned, "base64").length !== POLICY_SIZE) {
+    throw new VerificationError("signing-request.to-be-signed", `${name}: what is to be signed is no PCR policy`);
+  }
+  if (key === undefined || fingerprintOf(key.publicKey) === publicKey) return;
+  const ours = fingerprintOf(key.publicKey);
+  throw new UsageError("signing-request.other-signer", `${name}: for the key ${publicKey}, this is ${ours}`);
+}
+
+function requireFile({ name, role }: PeItem, files: ReadonlyMap<string, Uint8Array>): Uint8Array {
+  const file = files.get(name);
+  if (file !== undefined) return file;
+  throw new UnsupportedError("signing-request.role", `${quote(name)}: this Sealwright signs no ${role}`);
 }
 
 export interface FactsContext {

@@ -307,6 +307,41 @@ test("a version that is not said any more is refused, and another name is anothe
   expect(other.signed).toEqual([UKI]);
 });
 
+describe("PCR policies", () => {
+  const round = (more: Partial<PrepareOptions> = {}) => prepared({}, { pcrPublicKeyPath: key("bob.pub"), ...more });
+
+  test("are signed with their own key, as the policy allows it", async () => {
+    const request = await round();
+    const policyPath = await newPolicy({ "pcr-keys": '["bob.pub"]' }, AUDIT);
+    const report = await signRequest(request, { policyPath, pcrKey: key("bob.key"), now: NOW });
+    expect(report.signed).toHaveLength(16);
+    const os = report.request.image.source;
+    const last = await prepare(os, request, { pcrPublicKeyPath: key("bob.pub") });
+    expect(last.request.round).toBe("image");
+    expect((await signRequest(request, signing({ policyPath }))).signed).toEqual([UKI]);
+    expect((await attachSeal(request, { to: `oci:${place("sealed")}` })).uki.path).toContain(UKI);
+  });
+
+  test("of a key that the policy does not have are refused", async () => {
+    const options = { policyPath: await newPolicy({}, AUDIT), pcrKey: key("bob.key"), now: NOW };
+    expect((await signRequest(await round(), options)).refusal?.code).toBe("policy.pcr-key");
+  });
+
+  test("are signed by no other key, and nothing else is signed as one", async () => {
+    const request = await round();
+    const code = (more: Partial<SignRequestOptions>) => codeOfAsync(() => signRequest(request, { now: NOW, ...more }));
+    expect(await code({})).toBe("signer.missing");
+    expect(await code({ key: key("db.key") })).toBe("signer.missing");
+    expect(await code({ pcrKey: key("db.key") })).toBe("signing-request.other-signer");
+    const path = join(request, "request.json");
+    const { id: _, ...document } = JSON.parse(await readFile(path, "utf8"));
+    document.items[0].toBeSigned = Buffer.from("a command that somebody wants signed").toString("base64");
+    await writeFile(path, JSON.stringify({ ...document, id: hashDocument(document) }));
+    expect(await code({ pcrKey: key("bob.key") })).toBe("signing-request.to-be-signed");
+    expect(await signatures(request)).toEqual([]);
+  });
+});
+
 describe("approvals", () => {
   const quorumOf = (quorum: number) => newPolicy({}, `[approvals]\nquorum = ${quorum}\n${APPROVERS}`);
 

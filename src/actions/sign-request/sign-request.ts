@@ -5,7 +5,13 @@ import { parseCertificate } from "../../formats/x509/index.ts";
 import { PolicyError, quote, SealwrightError, UsageError } from "../../lib/errors.ts";
 import { appendAuditEntry, toLogKey } from "../../model/audit-log/index.ts";
 import { requireKeyType, requireValidity } from "../../model/signing/certificate-rules.ts";
-import { openPolicyKey, openSigner, type Signer, type SignerOptions } from "../../model/signing/index.ts";
+import {
+  openPolicyKey,
+  openSigner,
+  type PolicyKey,
+  type Signer,
+  type SignerOptions,
+} from "../../model/signing/index.ts";
 import {
   loadApprovals,
   loadRequestFile,
@@ -21,6 +27,8 @@ import { type ItemSignature, signedFacts, signItems } from "./sign-items.ts";
 export interface SignRequestOptions extends RemakeOptions, SignerOptions {
   /** A file, or a key elsewhere in the notation of `openSigner`. */
   readonly key?: string | undefined;
+  /** The same, for PCR policies. */
+  readonly pcrKey?: string | undefined;
   /** Absent: whoever made the request is believed. */
   readonly policyPath?: string | undefined;
   /** Sign this request and no other: the identifier of the one that was looked at. */
@@ -88,8 +96,9 @@ async function signReviewed(
   options: SignRequestOptions,
 ): Promise<Pick<SignRequestReport, "signed" | "audit">> {
   await using signer = await openRequestSigner(review.request, options);
+  await using pcrKey = await openPcrSigner(options);
   const files = new Map([...remade.made.unsigned].map(([name, { bytes }]) => [name, bytes]));
-  const signatures = await signItems(review.request, files, signer);
+  const signatures = await signItems(review.request, files, signer, pcrKey);
   const facts = signedFacts({ ...review, policy: policy.sha256 }, signatures);
   const key = log && toLogKey({ publicKey: log.certificate.publicKey, sign: (message) => log.sign(message) });
   const written =
@@ -114,7 +123,8 @@ async function signUnseen(
   }
   if (options.dryRun === true) return report;
   await using signer = await openRequestSigner(request, options);
-  const signatures = await signItems(request, files, signer);
+  await using pcrKey = await openPcrSigner(options);
+  const signatures = await signItems(request, files, signer, pcrKey);
   await storeSignatures(directory, signatures);
   return { ...report, signed: signatures.map(({ name }) => name) };
 }
@@ -131,12 +141,11 @@ function requireExpected({ id }: SigningRequest, expected: string | undefined): 
 }
 
 /** Without a certificate of its own, the key is one for that of the request. */
-async function openRequestSigner({ certificate }: SigningRequest, options: SignRequestOptions): Promise<Signer> {
-  if (options.key === undefined) {
-    throw new UsageError("signer.missing", "no key to sign with: expected --key", {
-      hint: "to look without signing: --dry-run",
-    });
-  }
+async function openRequestSigner(
+  { certificate }: SigningRequest,
+  options: SignRequestOptions,
+): Promise<Signer | undefined> {
+  if (options.key === undefined) return undefined;
   if (options.certificatePath !== undefined) return await openSigner(options.key, options);
   const asked = parseCertificate(Buffer.from(certificate.der, "base64"), "certificate of the request");
   requireValidity(asked, options);
@@ -153,6 +162,10 @@ async function openRequestSigner({ certificate }: SigningRequest, options: SignR
     const message = `the request asks for the key of "${certificate.subject}" (${certificate.fingerprint}), this is another`;
     throw new UsageError("signing-request.other-signer", message, { cause: error });
   }
+}
+
+async function openPcrSigner({ pcrKey, ...options }: SignRequestOptions): Promise<PolicyKey | undefined> {
+  return pcrKey === undefined ? undefined : await openPolicyKey(pcrKey, options);
 }
 
 /** A log's key signs no PE file: firmware has no say in its type. */

@@ -17,6 +17,8 @@ interface Flags extends RegistryFlags, SignersFlags {
   readonly attach?: string;
   readonly ephemeralKeys: boolean;
   readonly writeCert?: string;
+  readonly pcrKey?: string;
+  readonly pcrPublicKey?: string;
   readonly attest?: string;
   readonly signWith?: string;
   readonly signAs?: string;
@@ -60,6 +62,8 @@ export const sealCommand = buildCommand<Flags, [string?], Context>({
       ...signersFlags,
       ephemeralKeys: switchFlag("Sign with a key made for this run and thrown away (pull-request builds)"),
       writeCert: textFlag("FILE", "Write the signing certificate here, to verify with"),
+      pcrKey: textFlag("KEY", "Sign predictions of PCR 11 into the UKI with this key, RSA"),
+      pcrPublicKey: textFlag("FILE", "Public key of the same, PEM; enough for --prepare"),
       attest: textFlag("LIST", "What to say about the image: signature, sbom, provenance, composefs; or all"),
       signWith: textFlag("KEY", "Key that signs what is said, RSA or EC (default: the one that seals)"),
       signAs: textFlag("HOST/NAME", "Repository to sign the image for (default: where it goes)"),
@@ -148,6 +152,8 @@ async function seal(context: Context, flags: Flags, image: string): Promise<Show
     ...first,
     keysBeside,
     to: flags.to,
+    pcrKey: flags.pcrKey,
+    pcrPublicKeyPath: flags.pcrPublicKey,
     ephemeralKeys: flags.ephemeralKeys,
     writeCertificateTo: flags.writeCert,
   };
@@ -175,13 +181,16 @@ async function prepare(context: Context, flags: Flags, image: string, directory:
     import("../../actions/seal/prepare.ts"),
     import("../show/signing-request.ts"),
   ]);
-  if (flags.key !== undefined || flags.ephemeralKeys) {
-    throw new UsageError("seal.prepare-key", "--prepare signs nothing: expected --cert without a key");
+  const { attest, ephemeralKeys, key, pcrKey } = flags;
+  if (key !== undefined || pcrKey !== undefined || ephemeralKeys || attest !== undefined) {
+    const expected = "expected --cert, without --key, --pcr-key, --ephemeral-keys and --attest";
+    throw new UsageError("seal.prepare-key", `--prepare signs nothing: ${expected}`);
   }
   const plan = await planOptions(context, flags);
   const report = await prepareSeal(image, {
     ...signerRules(context, flags),
     certificatePath: onlyCertificate(flags),
+    pcrPublicKeyPath: flags.pcrPublicKey,
     ...plan,
     directory,
     to: flags.to,
@@ -197,7 +206,9 @@ async function attach(context: Context, flags: Flags, directory: string, image: 
     import("../show/seal.ts"),
   ]);
   const { key, karg, addon, attest, digestFormats, ephemeralKeys, format, prepare: both, stub, platform } = flags;
-  const stray = Object.entries({ key, karg, addon, attest, digestFormats, format, prepare: both, stub, platform })
+  const { pcrKey, pcrPublicKey } = flags;
+  const said = { key, pcrKey, pcrPublicKey, karg, addon, attest, digestFormats, format, prepare: both, stub, platform };
+  const stray = Object.entries(said)
     .filter(([, value]) => value !== undefined)
     .map(([name]) => name);
   const switches = ["normalize", "normalizeAll", "keepKernel", "noDump", "allowMissingVerity"] as const;

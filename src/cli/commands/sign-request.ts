@@ -9,6 +9,7 @@ import { KEY_BRIEF, type SignerFlags, signerFlags, signerOptions } from "../sign
 
 interface Flags extends RegistryFlags, SignerFlags {
   readonly policy?: string;
+  readonly pcrKey?: string;
   readonly image?: string;
   readonly id?: string;
   readonly dryRun: boolean;
@@ -44,6 +45,7 @@ export const signRequestCommand = buildCommand<Flags, [string], Context>({
       policy: textFlag("FILE", "What may be signed; the image is read and the request made again from it"),
       ...signerFlags,
       cert: textFlag("FILE", "Certificate of that key (default: the one that the request names)"),
+      pcrKey: textFlag("KEY", "Private key of the PCR policies, where the request asks for some"),
       image: textFlag("IMAGE", "Where the image is, if not where the request says; it must be the same"),
       id: textFlag("SHA256", "Sign this request and no other: the identifier of the one that was looked at"),
       dryRun: switchFlag("Look, and sign nothing"),
@@ -88,6 +90,7 @@ async function sign(context: Context, flags: Flags, directory: string): Promise<
   const report = await signRequest(directory, {
     ...signerOptions(context, flags),
     key: flags.key,
+    pcrKey: flags.pcrKey,
     policyPath: flags.policy,
     image: flags.image,
     expectedId: flags.id,

@@ -13,7 +13,7 @@ export function showPrepared(report: PrepareReport): Shown {
   const rows: [string, string][] = [
     [
       "request",
-      `${directory}  ${request.round === "boot-loader" ? "round 1 of 2: the boot loader" : ROUND_OF_IMAGE[loaderSignature]}`,
+      `${directory}  ${ROUND[request.round]}${request.round === "boot-loader" ? "" : `; the boot loader is signed ${LOADER[loaderSignature]}`}`,
     ],
     ...requestRows(request),
     ["next", NEXT[request.round](directory)],
@@ -22,10 +22,16 @@ export function showPrepared(report: PrepareReport): Shown {
   return { text: [...lines, ...showRows(rows)].join("\n"), json: { directory, loaderSignature, request, warnings } };
 }
 
-const ROUND_OF_IMAGE = {
-  "in the image": "the only round: the image's boot loader is signed",
-  cache: "the only round: the boot loader was signed for an earlier build",
-  "earlier round": "round 2 of 2: the rest",
+const ROUND = {
+  "boot-loader": "the boot loader first, then the rest",
+  "pcr-policies": "the PCR policies first, then the rest",
+  image: "the last round",
+} as const;
+
+const LOADER = {
+  "in the image": "; the boot loader of the image is signed",
+  cache: "; the boot loader was signed for an earlier build",
+  "earlier round": "; the boot loader was signed in the first",
   "to be signed": "",
 } as const;
 
@@ -33,6 +39,9 @@ const NEXT = {
   "boot-loader": (directory: string) =>
     `sign it: sealwright sign-request ${directory} --key KEY, then run the same seal --prepare again\n${" ".repeat(14)}` +
     "(the boot loader is a file of the sealed tree: its signature is part of the digest that the UKI carries)",
+  "pcr-policies": (directory: string) =>
+    `sign it: sealwright sign-request ${directory} --pcr-key KEY, then run the same seal --prepare again\n${" ".repeat(14)}` +
+    "(the signatures of the PCR policies are part of the UKI)",
   image: (directory: string) =>
     `sign it: sealwright sign-request ${directory} --key KEY, then: sealwright seal --attach ${directory} --to IMAGE`,
 } as const;

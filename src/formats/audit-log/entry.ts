@@ -4,7 +4,7 @@ import { quote, VerificationError } from "../../lib/errors.ts";
 import { digestField, type Immutable } from "../oci/document.ts";
 import { canonicalJson } from "../oci/index.ts";
 import { base64Field, parseVersioned, sha256Field, textField, timeField } from "../signing-request/document.ts";
-import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from "../signing-request/index.ts";
+import { ROUNDS, SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from "../signing-request/index.ts";
 import { AUDIT_SCHEMA, AUDIT_VERSION, MAX_LINE_SIZE, NO_PREVIOUS } from "./layout.ts";
 
 const factFields = {
@@ -13,7 +13,7 @@ const factFields = {
   refusal: v.optional(v.strictObject({ code: textField, message: v.pipe(v.string(), v.maxLength(4096)) })),
   /** Identifier of the request. */
   request: sha256Field,
-  round: v.picklist(["boot-loader", "image"]),
+  round: v.picklist(ROUNDS),
   /** What the image is known as: the target's repository, else the source's. The next one of that name is compared. */
   name: textField,
   image: v.strictObject({

@@ -38,6 +38,8 @@ const schema = v.strictObject({
   "allow-addons": v.optional(v.boolean(), false),
   /** SHA-256 of stubs that are not from the image. */
   stubs: v.optional(v.array(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))), []),
+  /** Public keys whose PCR policies may be in a UKI: files in PEM. */
+  "pcr-keys": v.optional(texts, []),
   /** Which findings of `lint` stand in the way. */
   lint: v.optional(v.picklist(["off", "fatal", "warnings"]), "fatal"),
   /** Lints by name that do not. */

@@ -42,6 +42,7 @@ export {
   PE_ROLES,
   type PeRole,
   REQUEST_FILE,
+  ROUNDS,
   SIGNATURES,
   TO_BE_SIGNED,
 } from "./layout.ts";

@@ -20,6 +20,9 @@ export type PeRole = (typeof PE_ROLES)[number];
 /** A statement about PCR 11 that goes into `.pcrsig`; no PE file. */
 export const PCR_ROLE = "pcr-policy";
 
+/** What is signed has to be signed before what holds it. */
+export const ROUNDS = ["boot-loader", "pcr-policies", "image"] as const;
+
 /** Safety limit: a request with sixteen PCR policies has 15 KiB. */
 export const MAX_REQUEST_SIZE = 1 << 20;
 

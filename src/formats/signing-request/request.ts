@@ -21,6 +21,7 @@ import {
   PCR_ROLE,
   PE_ROLES,
   REQUEST_SCHEMA,
+  ROUNDS,
   SCHEMA_VERSION,
 } from "./layout.ts";
 
@@ -82,6 +83,8 @@ const sealFields = v.strictObject({
   dump: v.boolean(),
   /** `composefs=?`: hosts without fs-verity boot, unprotected. */
   allowMissingVerity: v.boolean(),
+  /** Key of the PCR policies: its public key in PEM, base64. */
+  pcrPublicKey: v.optional(base64Field(64 << 10)),
   buildTime: v.optional(timeField),
 });
 
@@ -90,8 +93,11 @@ const requestSchema = v.strictObject({
   version: v.literal(SCHEMA_VERSION),
   /** SHA-256 of the canonical JSON of everything else: what approvals approve. Lower-case hex. */
   id: sha256Field,
-  /** `boot-loader`: it has to be signed before the digest of the tree, and with it the UKI, can be. `image`: the rest. */
-  round: v.picklist(["boot-loader", "image"]),
+  /**
+   * `boot-loader`: its signature is part of the digest of the tree. `pcr-policies`: their signatures are part of the UKI,
+   * which has the digest. `image`: the rest.
+   */
+  round: v.picklist(ROUNDS),
   /** When the builder says it was made. */
   created: timeField,
   /** Program and version that made it. */
@@ -117,15 +123,22 @@ const requestSchema = v.strictObject({
       path: textField,
       version: v.optional(textField),
       authenticodeDigest: sha256Field,
-      /** In round `image`, where the image's own has none: the signature that an earlier round gave. PKCS #7, base64. */
+      /** After round `boot-loader`, where the image's own has none: the signature that an earlier round gave. PKCS #7, base64. */
       signature: v.optional(base64Field(64 << 10)),
     }),
-    /** In round `image`: composefs digests by format, lower-case hex. */
+    /** But in round `boot-loader`: composefs digests by format, lower-case hex. */
     digests: v.optional(v.record(v.string(), v.pipe(v.string(), v.regex(/^[0-9a-f]{64}(?:[0-9a-f]{64})?$/)))),
-    /** In round `image`: of the kernel. */
+    /** But in round `boot-loader`: of the kernel. */
     commandLine: v.optional(textField),
-    /** In round `image`: addons and what they add to the command line. */
+    /** But in round `boot-loader`: addons and what they add to the command line. */
     addons: v.optional(v.array(v.strictObject({ path: textField, commandLine: textField }))),
+    /** In round `image`, with PCR policies: what an earlier round signed. Base64. */
+    pcrSignatures: v.optional(
+      v.pipe(
+        v.array(v.strictObject({ signed: base64Field(MAX_TO_BE_SIGNED_SIZE), signature: base64Field(2048) })),
+        v.maxLength(MAX_ITEMS),
+      ),
+    ),
   }),
   /** Whose key is to sign. */
   certificate: v.strictObject({

@@ -205,7 +205,7 @@ async function approveInBrowser(algorithm: Approval["algorithm"], change: Partia
   const parameters = isRsa
     ? { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) }
     : { name: "ECDSA", namedCurve: "P-256" };
-  const pair = (await subtle.generateKey(parameters, false, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
+  const pair = await subtle.generateKey(parameters, false, ["sign", "verify"]);
   const spki = new Uint8Array(await subtle.exportKey("spki", pair.publicKey));
   const document: Record<string, unknown> = {
     schema: "sealwright.approval",
