@@ -5,7 +5,7 @@
  *               --openPolicyKey--> PolicyKey { publicKey, sign(message) }  for PCR policies
  *
  * A back end knows one notation and gives a `SigningKey`; it is loaded when it is used. What a back end gives is
- * verified before anything else sees it.
+ * verified before anything else sees it. They are in `file-key.ts`, `exec/`, `pkcs11/` and `services/`.
  */
 export { type EphemeralSignerOptions, openEphemeralSigner } from "./ephemeral-signer.ts";
 export { loadCertificates, requireCertificates } from "./load-certificates.ts";

@@ -36,12 +36,12 @@ const BACK_ENDS: Readonly<Record<string, () => Promise<OpenKey>>> = {
     const { openFileKey } = await import("./file-key.ts");
     return (reference, context) => openFileKey(reference.slice("file:".length), context);
   },
-  pkcs11: async () => (await import("./pkcs11-key.ts")).openPkcs11Key,
-  awskms: async () => (await import("./aws-kms-key.ts")).openAwsKmsKey,
-  gcpkms: async () => (await import("./google-kms-key.ts")).openGoogleKmsKey,
-  azurekv: async () => (await import("./azure-key-vault-key.ts")).openAzureKey,
-  vault: async () => (await import("./vault-key.ts")).openVaultKey,
-  exec: async () => (await import("./exec-key.ts")).openExecKey,
+  pkcs11: async () => (await import("./pkcs11/key.ts")).openPkcs11Key,
+  awskms: async () => (await import("./services/aws-kms-key.ts")).openAwsKmsKey,
+  gcpkms: async () => (await import("./services/google-kms-key.ts")).openGoogleKmsKey,
+  azurekv: async () => (await import("./services/azure-key-vault-key.ts")).openAzureKey,
+  vault: async () => (await import("./services/vault-key.ts")).openVaultKey,
+  exec: async () => (await import("./exec/exec-key.ts")).openExecKey,
 };
 
 /** A key without a certificate, as PCR policies use it. */

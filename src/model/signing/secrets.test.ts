@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { codeOfAsync } from "../../../test/code-of.ts";
-import { redact } from "./redact.ts";
+import { redact } from "./exec/redact.ts";
 import { requireSecret } from "./secrets.ts";
 
 let directory = "";

@@ -7,7 +7,7 @@ import {
   verifyTimestamp,
 } from "../../formats/rfc3161/index.ts";
 import { quote, UsageError } from "../../lib/errors.ts";
-import { ServiceClient, type ServiceClientOptions } from "./service-client.ts";
+import { ServiceClient, type ServiceClientOptions } from "./services/client.ts";
 
 export interface TimestampOptions extends ServiceClientOptions {
   /** Makes the nonce, by which an answer is known to be to this request. */

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { codeOfAsync } from "../../../test/code-of.ts";
-import { vector } from "../../../test/fixtures.ts";
-import { isSignedWith } from "../../formats/x509/index.ts";
-import { CommandError } from "../../lib/errors.ts";
+import { codeOfAsync } from "../../../../test/code-of.ts";
+import { vector } from "../../../../test/fixtures.ts";
+import { isSignedWith } from "../../../formats/x509/index.ts";
+import { CommandError } from "../../../lib/errors.ts";
+import { openPolicyKey, openSigner } from "../open-signer.ts";
 import { openExecKey } from "./exec-key.ts";
-import { openPolicyKey, openSigner } from "./open-signer.ts";
 import { splitWords } from "./split-words.ts";
 
 const now = new Date("2026-06-01T00:00:00Z");

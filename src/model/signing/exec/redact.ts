@@ -1,4 +1,4 @@
-import type { Environment } from "./signing-key.ts";
+import type { Environment } from "../signing-key.ts";
 
 /** Names of variables whose values nobody should read in a log. */
 const SECRET_NAME = /SECRET|TOKEN|PASS|PIN$|PIN_|CREDENTIAL|PRIVATE|(?:^|_)KEY$/i;

@@ -1,14 +1,14 @@
 /** Keys in AWS Key Management Service. */
 import * as v from "valibot";
-import { signAwsRequest } from "../../formats/sigv4/index.ts";
-import { quote, UsageError } from "../../lib/errors.ts";
+import { signAwsRequest } from "../../../formats/sigv4/index.ts";
+import { quote, UsageError } from "../../../lib/errors.ts";
+import type { Environment, KeyContext, SigningKey } from "../signing-key.ts";
 import { findAwsCredentials } from "./aws-credentials.ts";
 import { awsDomain } from "./aws-domain.ts";
 import { awsProfile } from "./aws-profile.ts";
-import { ServiceClient } from "./service-client.ts";
+import { ServiceClient } from "./client.ts";
+import { parseServiceReference, requireUrl } from "./reference.ts";
 import { fromBase64, toServiceKey } from "./service-key.ts";
-import { parseServiceReference, requireUrl } from "./service-reference.ts";
-import type { Environment, KeyContext, SigningKey } from "./signing-key.ts";
 import { keepFresh, runningClock } from "./time.ts";
 
 const signAnswer = v.object({ KeyId: v.string(), Signature: v.string(), SigningAlgorithm: v.string() });

@@ -1,13 +1,13 @@
 /** Keys in Google Cloud Key Management Service. */
 import { createPublicKey } from "node:crypto";
 import * as v from "valibot";
-import { CRC32C_START, crc32c } from "../../lib/bytes/crc32c.ts";
-import { UsageError } from "../../lib/errors.ts";
+import { CRC32C_START, crc32c } from "../../../lib/bytes/crc32c.ts";
+import { UsageError } from "../../../lib/errors.ts";
+import type { KeyContext, SigningKey } from "../signing-key.ts";
+import { ServiceClient } from "./client.ts";
 import { findGoogleToken } from "./google-token.ts";
-import { ServiceClient } from "./service-client.ts";
+import { parseServiceReference, requireUrl } from "./reference.ts";
 import { fromBase64, toServiceKey } from "./service-key.ts";
-import { parseServiceReference, requireUrl } from "./service-reference.ts";
-import type { KeyContext, SigningKey } from "./signing-key.ts";
 import { keepFresh, runningClock } from "./time.ts";
 
 const signAnswer = v.object({

@@ -1,13 +1,13 @@
 /** Credentials for AWS, from the places of its own tools and in their order. */
 import * as v from "valibot";
-import type { AwsCredentials } from "../../formats/sigv4/index.ts";
-import { UsageError } from "../../lib/errors.ts";
+import type { AwsCredentials } from "../../../formats/sigv4/index.ts";
+import { UsageError } from "../../../lib/errors.ts";
+import { loadSecretLine } from "../secret-file.ts";
+import type { KeyContext } from "../signing-key.ts";
 import { awsDomain } from "./aws-domain.ts";
 import { awsProfile } from "./aws-profile.ts";
-import { loadSecretLine } from "./secret-file.ts";
-import type { ServiceClient } from "./service-client.ts";
-import { requireUrl } from "./service-reference.ts";
-import type { KeyContext } from "./signing-key.ts";
+import type { ServiceClient } from "./client.ts";
+import { requireUrl } from "./reference.ts";
 
 /** What container services and the metadata service of instances answer. */
 const temporaryAnswer = v.object({ AccessKeyId: v.string(), SecretAccessKey: v.string(), Token: v.string() });

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { codeOfAsync } from "../../../test/code-of.ts";
-import { vector } from "../../../test/fixtures.ts";
-import { openSoftHsm, SOFTHSM_MODULE, type SoftHsm } from "../../../test/softhsm.ts";
-import { isSignedWith, parseCertificate } from "../../formats/x509/index.ts";
-import { openPolicyKey, openSigner, type SignerOptions } from "./open-signer.ts";
+import { codeOfAsync } from "../../../../test/code-of.ts";
+import { vector } from "../../../../test/fixtures.ts";
+import { openSoftHsm, SOFTHSM_MODULE, type SoftHsm } from "../../../../test/softhsm.ts";
+import { isSignedWith, parseCertificate } from "../../../formats/x509/index.ts";
+import { openPolicyKey, openSigner, type SignerOptions } from "../open-signer.ts";
 
 const now = new Date("2026-06-01T00:00:00Z");
 const message = Buffer.from("message");

@@ -1,9 +1,9 @@
 /** The files of the AWS command line: `~/.aws/config` and `~/.aws/credentials`. */
 import { join } from "node:path";
-import { NotFoundError } from "../../lib/errors.ts";
-import { loadFile } from "../host-io/files.ts";
-import { loadSecretFile } from "./secret-file.ts";
-import type { KeyContext } from "./signing-key.ts";
+import { NotFoundError } from "../../../lib/errors.ts";
+import { loadFile } from "../../host-io/files.ts";
+import { loadSecretFile } from "../secret-file.ts";
+import type { KeyContext } from "../signing-key.ts";
 
 /** Safety limit: a file with hundreds of profiles stays below it. */
 const MAX_CONFIG_SIZE = 1 << 20;

@@ -1,9 +1,9 @@
 /** Where PKCS #11 modules are. */
 import { existsSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import type { Pkcs11Uri } from "../../formats/pkcs11-uri/index.ts";
-import { NotFoundError, quote, UsageError } from "../../lib/errors.ts";
-import type { Environment } from "./signing-key.ts";
+import type { Pkcs11Uri } from "../../../formats/pkcs11-uri/index.ts";
+import { NotFoundError, quote, UsageError } from "../../../lib/errors.ts";
+import type { Environment } from "../signing-key.ts";
 
 /** Distributions' places, the ones meant for modules first. */
 const DIRECTORIES: readonly string[] = ["x86_64-linux-gnu", "aarch64-linux-gnu"]

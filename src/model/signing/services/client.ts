@@ -2,11 +2,11 @@
 import { getCACertificates } from "node:tls";
 import type { Dispatcher } from "undici";
 import * as v from "valibot";
-import { InterruptedError, PolicyError, quote, ServiceError } from "../../lib/errors.ts";
-import { throwIfInterrupted } from "../host-io/interrupt.ts";
-import { pause } from "../host-io/process.ts";
-import { proxyOf } from "../host-io/proxy.ts";
-import type { Environment } from "./signing-key.ts";
+import { InterruptedError, PolicyError, quote, ServiceError } from "../../../lib/errors.ts";
+import { throwIfInterrupted } from "../../host-io/interrupt.ts";
+import { pause } from "../../host-io/process.ts";
+import { proxyOf } from "../../host-io/proxy.ts";
+import type { Environment } from "../signing-key.ts";
 
 export interface ServiceRequest {
   /** What is being done, for messages: `AWS KMS: sign`. */

@@ -1,18 +1,18 @@
 /** Keys in Azure Key Vault and Azure Managed HSM. */
 import * as v from "valibot";
-import { der } from "../../formats/der/index.ts";
+import { der } from "../../../formats/der/index.ts";
 import {
   encodeEcdsaSignature,
   encodeEcPublicKey,
   encodeRsaPublicKey,
   type KeyFacts,
-} from "../../formats/x509/index.ts";
-import { quote, UnsupportedError, UsageError } from "../../lib/errors.ts";
+} from "../../../formats/x509/index.ts";
+import { quote, UnsupportedError, UsageError } from "../../../lib/errors.ts";
+import type { KeyContext, SigningKey } from "../signing-key.ts";
 import { findAzureToken } from "./azure-token.ts";
-import { ServiceClient } from "./service-client.ts";
+import { ServiceClient } from "./client.ts";
+import { parseServiceReference, requireUrl } from "./reference.ts";
 import { toServiceKey } from "./service-key.ts";
-import { parseServiceReference, requireUrl } from "./service-reference.ts";
-import type { KeyContext, SigningKey } from "./signing-key.ts";
 import { keepFresh } from "./time.ts";
 
 const API_VERSION = "7.4";

@@ -1,15 +1,15 @@
 /** Keys in tokens and HSMs, named by PKCS #11 URIs (RFC 7512). */
 import { createHash } from "node:crypto";
-import { encodePkcs11Uri, type Pkcs11Uri, parsePkcs11Uri } from "../../formats/pkcs11-uri/index.ts";
-import { encodeDigestInfo, encodeEcdsaSignature, type KeyFacts } from "../../formats/x509/index.ts";
-import { NotFoundError, quote, ServiceError, UnsupportedError, UsageError } from "../../lib/errors.ts";
-import { throwIfInterrupted } from "../host-io/interrupt.ts";
-import { openPkcs11Module, type Pkcs11Module, returnValue } from "../host-io/pkcs11.ts";
-import { findPkcs11Modules } from "./pkcs11-modules.ts";
-import { certificateOf, findKey, publicKeyOf, type TokenKey } from "./pkcs11-objects.ts";
-import { findToken, type Token } from "./pkcs11-tokens.ts";
-import { requireSecret } from "./secrets.ts";
-import type { KeyContext, SigningKey } from "./signing-key.ts";
+import { encodePkcs11Uri, type Pkcs11Uri, parsePkcs11Uri } from "../../../formats/pkcs11-uri/index.ts";
+import { encodeDigestInfo, encodeEcdsaSignature, type KeyFacts } from "../../../formats/x509/index.ts";
+import { NotFoundError, quote, ServiceError, UnsupportedError, UsageError } from "../../../lib/errors.ts";
+import { throwIfInterrupted } from "../../host-io/interrupt.ts";
+import { openPkcs11Module, type Pkcs11Module, returnValue } from "../../host-io/pkcs11.ts";
+import { requireSecret } from "../secrets.ts";
+import type { KeyContext, SigningKey } from "../signing-key.ts";
+import { findPkcs11Modules } from "./modules.ts";
+import { certificateOf, findKey, publicKeyOf, type TokenKey } from "./objects.ts";
+import { findToken, type Token } from "./tokens.ts";
 
 /**
  * Opens a key in a token: finds it, logs in, finds its certificate.

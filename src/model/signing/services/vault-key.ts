@@ -2,13 +2,13 @@
 import { createPublicKey } from "node:crypto";
 import { join } from "node:path";
 import * as v from "valibot";
-import { NotFoundError, quote, UsageError } from "../../lib/errors.ts";
-import { loadFile } from "../host-io/files.ts";
-import { loadSecretLine } from "./secret-file.ts";
-import { ServiceClient, type ServiceRequest } from "./service-client.ts";
+import { NotFoundError, quote, UsageError } from "../../../lib/errors.ts";
+import { loadFile } from "../../host-io/files.ts";
+import { loadSecretLine } from "../secret-file.ts";
+import type { KeyContext, SigningKey } from "../signing-key.ts";
+import { ServiceClient, type ServiceRequest } from "./client.ts";
+import { parseServiceReference, requireUrl } from "./reference.ts";
 import { fromBase64, toServiceKey } from "./service-key.ts";
-import { parseServiceReference, requireUrl } from "./service-reference.ts";
-import type { KeyContext, SigningKey } from "./signing-key.ts";
 import { keepFresh } from "./time.ts";
 
 const signAnswer = v.object({ data: v.object({ signature: v.string() }) });

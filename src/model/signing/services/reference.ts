@@ -1,4 +1,4 @@
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../../lib/errors.ts";
 
 /** A key in a service: `SCHEME:[//]PATH[?NAME=VALUE&…]`. */
 export interface ServiceReference {

@@ -7,13 +7,13 @@
  *                       SEALWRIGHT_SIGN_KEY: RSA-2048, P-256, …: the key that is expected
  */
 import { createHash } from "node:crypto";
-import { type KeyFacts, showKey } from "../../formats/x509/index.ts";
-import { CommandError, quote, UsageError } from "../../lib/errors.ts";
-import { startCommand } from "../host-io/command.ts";
-import { throwIfInterrupted } from "../host-io/interrupt.ts";
+import { type KeyFacts, showKey } from "../../../formats/x509/index.ts";
+import { CommandError, quote, UsageError } from "../../../lib/errors.ts";
+import { startCommand } from "../../host-io/command.ts";
+import { throwIfInterrupted } from "../../host-io/interrupt.ts";
+import { SECRET_VARIABLES } from "../secrets.ts";
+import type { Environment, KeyContext, SigningKey } from "../signing-key.ts";
 import { redact } from "./redact.ts";
-import { SECRET_VARIABLES } from "./secrets.ts";
-import type { Environment, KeyContext, SigningKey } from "./signing-key.ts";
 import { splitWords } from "./split-words.ts";
 
 /** A signer may ask somebody to touch a key or to approve. */

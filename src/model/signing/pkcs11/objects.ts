@@ -1,9 +1,9 @@
 /** Objects in a token: private keys, and what stands beside them. */
-import { DerReader } from "../../formats/der/index.ts";
-import type { Pkcs11Uri } from "../../formats/pkcs11-uri/index.ts";
-import { encodeEcPublicKey, encodeRsaPublicKey, parseCertificate } from "../../formats/x509/index.ts";
-import { NotFoundError, ServiceError, UsageError } from "../../lib/errors.ts";
-import type { CryptokiConstants, Pkcs11Module } from "../host-io/pkcs11.ts";
+import { DerReader } from "../../../formats/der/index.ts";
+import type { Pkcs11Uri } from "../../../formats/pkcs11-uri/index.ts";
+import { encodeEcPublicKey, encodeRsaPublicKey, parseCertificate } from "../../../formats/x509/index.ts";
+import { NotFoundError, ServiceError, UsageError } from "../../../lib/errors.ts";
+import type { CryptokiConstants, Pkcs11Module } from "../../host-io/pkcs11.ts";
 
 /** A private key in an open session. */
 export interface TokenKey {

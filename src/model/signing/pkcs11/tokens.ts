@@ -1,6 +1,6 @@
-import type { Pkcs11Uri } from "../../formats/pkcs11-uri/index.ts";
-import { UsageError } from "../../lib/errors.ts";
-import type { Pkcs11Module } from "../host-io/pkcs11.ts";
+import type { Pkcs11Uri } from "../../../formats/pkcs11-uri/index.ts";
+import { UsageError } from "../../../lib/errors.ts";
+import type { Pkcs11Module } from "../../host-io/pkcs11.ts";
 
 export interface Token {
   /** Slot that it is in. */

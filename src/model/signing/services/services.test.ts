@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { codeOfAsync } from "../../../test/code-of.ts";
-import { vector } from "../../../test/fixtures.ts";
+import { codeOfAsync } from "../../../../test/code-of.ts";
+import { vector } from "../../../../test/fixtures.ts";
 import {
   type AwsAccount,
   awsKms,
@@ -21,12 +21,12 @@ import {
   type Received,
   startKeyServer,
   vaultTransit,
-} from "../../../test/key-services.ts";
-import { isSignedWith } from "../../formats/x509/index.ts";
-import { SealwrightError } from "../../lib/errors.ts";
-import { openPolicyKey, openSigner } from "./open-signer.ts";
-import { ServiceClient } from "./service-client.ts";
-import type { Environment } from "./signing-key.ts";
+} from "../../../../test/key-services.ts";
+import { isSignedWith } from "../../../formats/x509/index.ts";
+import { SealwrightError } from "../../../lib/errors.ts";
+import { openPolicyKey, openSigner } from "../open-signer.ts";
+import type { Environment } from "../signing-key.ts";
+import { ServiceClient } from "./client.ts";
 
 const message = Buffer.from("message");
 const now = new Date();

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { KeyFacts } from "../../formats/x509/index.ts";
-import type { ServiceClient } from "./service-client.ts";
-import type { SigningKey } from "./signing-key.ts";
+import type { KeyFacts } from "../../../formats/x509/index.ts";
+import type { SigningKey } from "../signing-key.ts";
+import type { ServiceClient } from "./client.ts";
 
 /** What the back ends of services do, each in its own way. */
 export interface KeyService {

@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
-import { SOFTHSM_MODULE } from "../../../test/softhsm.ts";
-import { openSigner } from "./open-signer.ts";
+import { SOFTHSM_MODULE } from "../../../../test/softhsm.ts";
+import { openSigner } from "../open-signer.ts";
 
 vi.mock("pkcs11js", () => {
   throw Object.assign(new Error("Cannot find package 'pkcs11js'"), { code: "ERR_MODULE_NOT_FOUND" });

@@ -2,11 +2,11 @@
 import { createPrivateKey, type KeyObject, sign } from "node:crypto";
 import { join } from "node:path";
 import * as v from "valibot";
-import { FormatError, NotFoundError, quote, UnsupportedError, UsageError } from "../../lib/errors.ts";
-import { loadSecretFile } from "./secret-file.ts";
-import type { ServiceClient } from "./service-client.ts";
-import { requireUrl } from "./service-reference.ts";
-import type { Environment, KeyContext } from "./signing-key.ts";
+import { FormatError, NotFoundError, quote, UnsupportedError, UsageError } from "../../../lib/errors.ts";
+import { loadSecretFile } from "../secret-file.ts";
+import type { Environment, KeyContext } from "../signing-key.ts";
+import type { ServiceClient } from "./client.ts";
+import { requireUrl } from "./reference.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/cloudkms";
 

@@ -1,10 +1,10 @@
 /** Access tokens of Microsoft Entra ID. */
 import * as v from "valibot";
-import { UsageError } from "../../lib/errors.ts";
-import { loadSecretLine } from "./secret-file.ts";
-import type { ServiceClient } from "./service-client.ts";
-import { requireUrl } from "./service-reference.ts";
-import type { Environment, KeyContext } from "./signing-key.ts";
+import { UsageError } from "../../../lib/errors.ts";
+import { loadSecretLine } from "../secret-file.ts";
+import type { Environment, KeyContext } from "../signing-key.ts";
+import type { ServiceClient } from "./client.ts";
+import { requireUrl } from "./reference.ts";
 
 const tokenAnswer = v.object({ access_token: v.string() });
 
