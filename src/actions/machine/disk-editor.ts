@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import type { DiskPatch } from "./sealed-disk.ts";
+import type { DiskPatch } from "./placed-file.ts";
 
 /** Changes a disk, and takes the changes back. */
 export class DiskEditor implements AsyncDisposable {
