@@ -49,7 +49,7 @@ fact cmdline "$(cat /proc/cmdline)"
 fact root "$(awk '$5 == "/" { line = $0 } END { print line }' /proc/self/mountinfo)"
 fact secure-boot "$(efivar SecureBoot)"
 fact setup-mode "$(efivar SetupMode)"
-id=$(sed -n 's/.*[[:space:]]composefs=\\([0-9a-f]*\\).*/\\1/p' /proc/cmdline)
+id=$(sed -n 's/^/ /; s/.*[[:space:]]composefs=\\([0-9a-f]*\\).*/\\1/p' /proc/cmdline)
 fact measured "$(fsverity measure "/sysroot/composefs/images/$id")"
 for place in /etc /var /usr; do fact "writable$place" "$(writable "$place")"; done
 [ ! -e /sys/class/tpm/tpm0 ] || for pcr in 4 7 11; do fact "pcr-$pcr" "$(cat /sys/class/tpm/tpm0/pcr-sha256/$pcr)"; done

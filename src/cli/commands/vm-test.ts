@@ -86,7 +86,7 @@ export const vmTestCommand = buildCommand<Flags, [string], Context>({
       "or boot as sealed where nothing rests on the change. Under emulation a boot takes a minute. The exit status is 80",
       "when anything does not hold.",
       "",
-      "The guest needs systemd 256 or newer.",
+      "The guest needs systemd 256 or newer and fsverity(1).",
       "",
       "EXAMPLES",
       "  sealwright vm test os.raw --keys keys",

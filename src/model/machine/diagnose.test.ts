@@ -33,6 +33,12 @@ const consoles = [
     true,
     "[   20.1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n",
   ],
+  [
+    "a system that gave up",
+    "machine.emergency-mode",
+    true,
+    '[   24.0] systemd[1]: local-fs.target: failed\r\nYou are in emergency mode. After logging in, type "journalctl -xb"\r\n',
+  ],
   ["an empty disk", "machine.no-boot-loader", true, "BdsDxe: No bootable option or device was found.\r\n"],
   [
     "a changed file in a running system",

@@ -52,6 +52,12 @@ const SIGNS: readonly Sign[] = [
     final: true,
   },
   {
+    code: "machine.emergency-mode",
+    pattern: /You are in emergency mode.*|Entering emergency mode.*|Cannot open access to console, the root account.*/,
+    message: "systemd gave up before the system was up",
+    final: true,
+  },
+  {
     code: "machine.kernel-panic",
     pattern: /Kernel panic - not syncing: .*/,
     message: "the kernel stopped",
