@@ -1,7 +1,9 @@
 import { execFileSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { attachImage } from "../../src/actions/attach/attach-image.ts";
 import { copyImage } from "../../src/actions/copy/copy-image.ts";
 import { openTempDir, type TempDir } from "../../src/model/host-io/temp.ts";
 import { openImage } from "../../src/model/image/open-image.ts";
@@ -15,6 +17,14 @@ async function prepare(temp: TempDir): Promise<WrittenImage> {
   const storage = `[storage]\ndriver = "vfs"\ngraphroot = "${graph}"\nrunroot = "${run}"\n`;
   writeFileSync(join(temp.path, "storage.conf"), storage);
   return await writeSmallImage(`oci:${temp.path}/image:one`);
+}
+
+/** A key to say something with. */
+function signing(temp: TempDir) {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const key = join(temp.path, "key.pem");
+  writeFileSync(key, privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+  return { key, now: new Date(), env: {}, home: temp.path };
 }
 
 /** Runs with these programs and no others. */
@@ -46,6 +56,10 @@ test.each(["skopeo", "podman"])(
     await withPrograms(temp, [program], async () => {
       await copyImage(`oci:${temp.path}/image:one`, stored);
       await copyImage(stored, `oci:${temp.path}/back:one`);
+      const about = { ...signing(temp), kinds: "signature", toolVersion: "1" };
+      await attachImage(`oci:${temp.path}/image:one`, about);
+      const carry = () => copyImage(`oci:${temp.path}/image:one`, stored, { referrers: true });
+      expect(await codeOfAsync(carry)).toBe("image.referrers-unsupported");
       expect(await codeOfAsync(() => copyImage(`${stored}-not`, `oci:${temp.path}/not`))).toBe("command.failed");
     });
     const env = { ...process.env, CONTAINERS_STORAGE_CONF: join(temp.path, "storage.conf") };

@@ -6,6 +6,7 @@ import {
   isIndexMediaType,
   MEDIA_TYPE,
   parseImageIndex,
+  parseReference,
 } from "../../formats/oci/index.ts";
 import { PolicyError, type SealwrightError, UnsupportedError } from "../../lib/errors.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
@@ -68,8 +69,12 @@ interface OpenIndex {
 
 const parseIndex = ({ bytes, source }: OpenIndex): ImageIndex => parseImageIndex(bytes, `${source.name}: image index`);
 
+/** Engines and their archives have one image under one name, and opening it costs a copy. */
+const HOLDS_INDEXES: ReadonlySet<string> = new Set(["docker", "oci", "oci-archive"]);
+
 /** @returns nothing when the reference names an image */
 async function openIndex(reference: string, { registries, signal }: SealOptions): Promise<OpenIndex | undefined> {
+  if (!HOLDS_INDEXES.has(parseReference(reference).transport)) return undefined;
   const source = await openImageSource(reference, { registries, ...(signal && { signal }) });
   try {
     const top = await chooseCandidate(source, { platform: hostPlatform(), platformRequired: false });

@@ -1,5 +1,5 @@
 /** What is said about an image beside it, once the image itself was verified. */
-import { type BlobDigest, isBlobDigest, parsePlatform } from "../../formats/oci/index.ts";
+import { type BlobDigest, isBlobDigest, parsePlatform, parseReference } from "../../formats/oci/index.ts";
 import { PolicyError, quote, SealwrightError, UsageError } from "../../lib/errors.ts";
 import { hostPlatform } from "../../model/image/host-platform.ts";
 import { openImageSource } from "../../model/image/open-image.ts";
@@ -40,6 +40,9 @@ export interface RemarksReport {
   readonly refusal?: PolicyError;
 }
 
+/** Engines and their archives keep images, and nothing that is said about them. */
+const KEEPS_REFERRERS: ReadonlySet<string> = new Set(["docker", "oci", "oci-archive"]);
+
 const REQUIRABLE = ["signature", "provenance", "sbom", "composefs"] as const satisfies readonly RemarkKind[];
 
 /**
@@ -55,7 +58,9 @@ export async function remarksOn(
 ): Promise<RemarksReport> {
   const { attestationKeys = [], certificates, registries, signal } = options;
   const required = parseRequired(options.required);
-  if (!isBlobDigest(manifestDigest)) return { remarks: [], ...refuseMissing(required, []) };
+  if (!isBlobDigest(manifestDigest) || !KEEPS_REFERRERS.has(parseReference(image).transport)) {
+    return { remarks: [], ...refuseMissing(required, []) };
+  }
   const keys = [...keysOf(await requireCertificates(certificates)), ...(await loadVerificationKeys(attestationKeys))];
   try {
     await using source = await openImageSource(image, { registries, ...(signal && { signal }) });

@@ -65,9 +65,9 @@ export async function openContainersStorageSink(
     put: (blob, content) => inner.put(blob, content),
     find: (descriptor, what) => inner.find(descriptor, what),
     copy: (blob) => inner.copy(blob),
-    /** The storage keeps images and nothing about them: what was attached stays behind. */
-    async publish({ entries }) {
-      const entry = entries.at(-1) as Descriptor;
+    async publish({ entries, referrers }) {
+      const [entry, ...others] = entries.toReversed() as [Descriptor, ...Descriptor[]];
+      if (referrers.length + others.length > 0) throw keepsNoReferrers(text);
       // Podman takes the name from here; skopeo is told, and takes the only image there is.
       const named = { ...entry, annotations: { ...entry.annotations, [REF_NAME]: name } };
       await inner.publish({ entries: [named], referrers: [] });
@@ -82,6 +82,14 @@ export async function openContainersStorageSink(
       await temp[Symbol.asyncDispose]();
     },
   };
+}
+
+function keepsNoReferrers(text: string): UnsupportedError {
+  return new UnsupportedError(
+    "image.referrers-unsupported",
+    `${text}: the storage of container engines keeps images, and nothing that is said about them`,
+    { hint: "leave out --referrers or --attest, or write to a registry or an OCI layout" },
+  );
 }
 
 /** Runs the first of these programs that there is. */
