@@ -49,8 +49,10 @@ const schemas: Readonly<Record<string, Schema>> = {
   Review: object({
     reviewedAt: time,
     verdicts: list(object({ rule: text, holds: { type: "boolean" }, detail: text, "code?": text })),
-    lint: list(
-      object({ level: { enum: ["fatal", "warning"] }, name: text, code: text, message: text, "paths?": list(text) }),
+    lint: nullable(
+      list(
+        object({ level: { enum: ["fatal", "warning"] }, name: text, code: text, message: text, "paths?": list(text) }),
+      ),
     ),
     diff: nullable(
       object({

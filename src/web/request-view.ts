@@ -67,6 +67,12 @@ function quorumOf(details: RequestDetails): Child {
   );
 }
 
+const EARLIER_ROUNDS: Readonly<Record<string, string>> = {
+  "boot-loader":
+    "First round: the boot loader. Its signature is part of the tree, so the UKI follows in another request.",
+  "pcr-policies": "A round before the last: PCR policies. They are part of the UKI, which follows in another request.",
+};
+
 function whatIsSealed(
   { certificate, id, image, round, sealed, seal }: SigningRequest,
   identified: boolean,
@@ -74,12 +80,7 @@ function whatIsSealed(
   const { bootLoader, digests = {}, imageVersion, kernel, os } = sealed;
   return section(
     "What is signed",
-    round === "boot-loader" &&
-      element(
-        "p",
-        {},
-        "First round: the boot loader. Its signature is part of the tree, so the UKI follows in a second request.",
-      ),
+    EARLIER_ROUNDS[round] !== undefined && element("p", {}, EARLIER_ROUNDS[round]),
     facts([
       ["image", image.source],
       ["manifest", code(image.manifestDigest)],
@@ -109,16 +110,22 @@ const SEAL = /^composefs[.\w]*=/;
 const RISKY =
   /^(?:composefs[.\w]*=\?.*|init=.*|rd\.break.*|systemd\.debug[-_]shell.*|single|emergency|selinux=0|enforcing=0|mitigations=off|module\.sig_enforce=0|lockdown=none|systemd\.verity=0|rd\.systemd\.debug_shell.*)$/;
 
-function commandLine({ sealed: { commandLine: line } }: SigningRequest): Child {
+function commandLine({ sealed: { addons = [], commandLine: line } }: SigningRequest): Child {
   if (line === undefined) return null;
-  const parameters = line.split(" ").filter((each) => each !== "");
+  const extended = addons.filter((addon) => addon.commandLine !== "");
   return section(
     "Kernel command line",
-    element(
-      "ul.line",
-      {},
-      parameters.map((each) => element(RISKY.test(each) ? "li.risky" : SEAL.test(each) ? "li.seal" : "li", {}, each)),
-    ),
+    parameters(line),
+    extended.map((addon) => [element("h3", {}, "added by ", code(addon.path)), parameters(addon.commandLine)]),
+  );
+}
+
+function parameters(line: string): HTMLElement {
+  const all = line.split(" ").filter((each) => each !== "");
+  return element(
+    "ul.line",
+    {},
+    all.map((each) => element(RISKY.test(each) ? "li.risky" : SEAL.test(each) ? "li.seal" : "li", {}, each)),
   );
 }
 

@@ -27,7 +27,8 @@ export function verdictsView(verdicts: readonly VerdictView[]): HTMLElement {
   );
 }
 
-export function lintView(findings: readonly LintView[]): HTMLElement {
+export function lintView(findings: readonly LintView[] | null): HTMLElement {
+  if (findings === null) return section("Lint", element("p.faint", {}, "The policy does not ask for it."));
   if (findings.length === 0)
     return section("Lint", element("p", {}, badge("good", "clean"), " Nothing to find fault with."));
   return section(

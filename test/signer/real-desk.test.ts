@@ -1,7 +1,7 @@
 /** The service with a real policy, real keys and real images: from a build without keys to a sealed image. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { attachSeal } from "../../src/actions/seal/attach.ts";
@@ -150,7 +150,7 @@ test("an image is sealed without a key where it is built, and the next one is co
   await signRound("one", first);
   const second = await prepare(image, "one");
   expect(second.request.round).toBe("image");
-  expect((await signRound("one", second)).review).toMatchObject({ diff: null, lint: [] });
+  expect((await signRound("one", second)).review).toMatchObject({ diff: null, lint: null });
   const sealed = await attachSeal(at("one"), { certificatePath: at("db.crt") });
   const verdict = await verifyImage(sealed.destination, { certificates: [at("db.crt")], now: new Date() });
   expect(verdict.links.filter(({ status }) => status !== "holds")).toEqual([]);
@@ -224,6 +224,22 @@ test("an image that was replaced after it was approved is not signed", async () 
   await approve(prepared.request.id, [bob]);
   const fetch = () => fetchSignatures(at("replaced"), { ...addresses.builder, wait: true });
   expect(await codeOfAsync(fetch)).toBe("signing-request.stale");
+});
+
+test("a request waits while the policy is broken, and goes on when it is mended", async () => {
+  const policy = await readFile(at("policy.toml"));
+  const image = `oci:${at("os")}:7`;
+  await writeOs(image, 7);
+  const { request } = await prepare(image, "patient");
+  await writeFile(at("policy.toml"), "repositories = [");
+  await submitDirectory(at("patient"), addresses.builder);
+  await using client = await ServiceClient.open(addresses.auditor);
+  let found = await client.find(request.id);
+  while (found.refusal === null) found = await client.find(request.id);
+  expect(found).toMatchObject({ state: "reviewing", refusal: { code: "service.out-of-order" } });
+  expect(JSON.stringify(found)).not.toContain(temp.path.concat("/policy"));
+  await writeFile(at("policy.toml"), policy);
+  await until(request.id, "waiting");
 });
 
 test("a service without a key for its log does not start", async () => {

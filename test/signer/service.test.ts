@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { join } from "node:path";
 import { Agent, request as send } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PolicyError } from "../../src/lib/errors.ts";
+import { InterruptedError, PolicyError } from "../../src/lib/errors.ts";
 import { openTempDir, type TempDir } from "../../src/model/host-io/temp.ts";
 import {
   addCertificate,
@@ -334,6 +335,40 @@ test("a request that nobody decides on in time expires", async () => {
   now = new Date(now.getTime() + 60_001);
   expect(await codeOfAsync(() => approver.decide(id, alice.decide(id)))).toMatch(/^service\.request-(expired|state)$/);
   expect((await builder.find(id)).state).toBe("expired");
+});
+
+test("a server that is stopped while it signs gives the job back, and another one signs", async () => {
+  const own = join(temp.path, "stopping.db");
+  await using handed = await openSigningQueue(own);
+  const builderToken = await addToken(handed, { name: "ci", role: "builder" }, new Date(), randomBytes);
+  const approverToken = await addToken(handed, { name: "ann", role: "approver" }, new Date(), randomBytes);
+  const signing = Promise.withResolvers<void>();
+  const slow = new StandInDesk({
+    approvers: [alice],
+    quorum: 1,
+    beforeSigning: async ({ signal }) => {
+      signing.resolve();
+      await once(signal, "abort");
+      throw new InterruptedError();
+    },
+  });
+  const first = await startService({ queue: own, desk: slow, authority, server });
+  const { document, id } = makeTestRequest("registry.example/stopped:1");
+  {
+    await using builder = await open({ token: builderToken }, first.url);
+    await using approver = await open({ token: approverToken }, first.url);
+    await builder.submit(document);
+    await until(builder, id, "waiting");
+    await approver.decide(id, alice.decide(id));
+    await signing.promise;
+  }
+  await first.stop();
+  expect(slow.signed).toEqual([]);
+  const quick = new StandInDesk({ approvers: [alice], quorum: 1 });
+  await using second = await startService({ queue: own, desk: quick, authority, server });
+  await using builder = await open({ token: builderToken }, second.url);
+  expect((await until(builder, id, "signed")).refusal).toBeNull();
+  expect(quick.signed).toEqual([id]);
 });
 
 test("changes are told as they happen", async () => {

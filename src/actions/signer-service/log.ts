@@ -34,6 +34,11 @@ export function createLog(write: (line: string) => void, { now, verbose = false 
 }
 
 function describe(error: unknown): Facts {
-  if (error instanceof SealwrightError) return { code: error.code, message: error.message };
+  if (error instanceof SealwrightError) return { code: error.code, message: chainOf(error).join(": ") };
   return { code: "internal", message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}
+
+/** What happened, and what led to it. */
+function chainOf(error: Error): string[] {
+  return [error.message, ...(error.cause instanceof Error ? chainOf(error.cause) : [])];
 }

@@ -3,10 +3,16 @@ import { type AuditFacts, makeAuditHead, makeAuditLine } from "../../formats/aud
 import type { Approval, RequestFile, SigningRequest } from "../../formats/signing-request/index.ts";
 import { FILES } from "../../formats/signing-request/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { PolicyError, quote, type SealwrightError, UsageError } from "../../lib/errors.ts";
+import { InputOutputError, PolicyError, quote, SealwrightError, UsageError } from "../../lib/errors.ts";
 import { toLogKey } from "../../model/audit-log/index.ts";
 import type { Registries } from "../../model/registry/index.ts";
-import { openSigner, type Signer, type SignerOptions } from "../../model/signing/index.ts";
+import {
+  openPolicyKey,
+  openSigner,
+  type PolicyKey,
+  type Signer,
+  type SignerOptions,
+} from "../../model/signing/index.ts";
 import type { AuditWriter, SigningQueue } from "../../model/signing-queue/index.ts";
 import { repositoryOf } from "../sign-request/image-name.ts";
 import { type LoadedPolicy, loadPolicy } from "../sign-request/load-policy.ts";
@@ -20,6 +26,8 @@ export interface PolicyDeskOptions {
   readonly policyPath: string;
   /** In the notation of `openSigner`. */
   readonly key: string;
+  /** The same, for PCR policies. */
+  readonly pcrKey?: string | undefined;
   readonly signer: SignerOptions;
   readonly queue: SigningQueue;
   readonly registries?: Registries | undefined;
@@ -40,32 +48,37 @@ export async function openPolicyDesk(options: PolicyDeskOptions): Promise<Signin
       hint: "the service writes down what it signs: name the key of its log in the policy",
     });
   }
-  const signer = await openSigner(options.key, options.signer);
-  try {
-    const { passphrasePath: _, ...rest } = options.signer;
-    const rules = { ...rest, certificatePath: audit.certificatePath, allowEllipticCurve: true };
-    return new PolicyDesk(options, signer, await openSigner(audit.key, rules));
-  } catch (error) {
-    await signer[Symbol.asyncDispose]();
-    throw error;
-  }
+  await using opened = new AsyncDisposableStack();
+  const signer = opened.use(await openSigner(options.key, options.signer));
+  const { certificatePath: _, ...keyOptions } = options.signer;
+  const pcrKey = options.pcrKey === undefined ? undefined : opened.use(await openPolicyKey(options.pcrKey, keyOptions));
+  const { passphrasePath: __, ...rest } = keyOptions;
+  const rules = { ...rest, certificatePath: audit.certificatePath, allowEllipticCurve: true };
+  const log = opened.use(await openSigner(audit.key, rules));
+  return new PolicyDesk(options, { signer, pcrKey, log, opened: opened.move() });
+}
+
+/** Open as long as the desk is. */
+interface DeskKeys {
+  readonly signer: Signer;
+  readonly pcrKey: PolicyKey | undefined;
+  readonly log: Signer;
+  readonly opened: AsyncDisposable;
 }
 
 class PolicyDesk implements SigningDesk {
   readonly #options: PolicyDeskOptions;
-  readonly #signer: Signer;
-  readonly #log: Signer;
+  readonly #keys: DeskKeys;
   readonly #trail: AuditTrail;
 
-  constructor(options: PolicyDeskOptions, signer: Signer, log: Signer) {
+  constructor(options: PolicyDeskOptions, keys: DeskKeys) {
     this.#options = options;
-    this.#signer = signer;
-    this.#log = log;
-    this.#trail = new AuditTrail(options.queue, log.certificate.publicKey);
+    this.#keys = keys;
+    this.#trail = new AuditTrail(options.queue, keys.log.certificate.publicKey);
   }
 
   async approvers(): Promise<readonly Approver[]> {
-    const { approvers } = await loadPolicy(this.#options.policyPath);
+    const { approvers } = await this.#policy();
     return [...approvers].map(([name, key]) => ({ name, key }));
   }
 
@@ -75,27 +88,27 @@ class PolicyDesk implements SigningDesk {
   }
 
   async review(work: DeskWork): Promise<Reviewed> {
-    const policy = await loadPolicy(this.#options.policyPath);
+    const policy = await this.#policy();
     this.#requireOurs(work.request, policy);
     await using open = await this.#open(work, policy, []);
     const { review } = open;
     const refusal = refusalOf(withoutApprovals(review));
     return {
-      review: toReviewView(review, this.#options.now()),
+      review: toReviewView(review, this.#options.now(), policy.rules.lint !== "off"),
       quorum: policy.quorum,
       refusal: refusal && { error: refusal, audit: this.#auditRefusal(review, policy, refusal) },
     };
   }
 
   async sign(work: DeskWork, approvals: readonly Approval[]): Promise<Signed> {
-    const policy = await loadPolicy(this.#options.policyPath);
+    const policy = await this.#policy();
     this.#requireOurs(work.request, policy);
     await using open = await this.#open(work, policy, approvals);
     const { remade, review } = open;
     const refusal = refusalOf(review);
     if (refusal !== undefined) throw refusal;
     const files = new Map([...remade.made.unsigned].map(([name, { bytes }]) => [name, bytes]));
-    const signatures = await signItems(review.request, files, this.#signer);
+    const signatures = await signItems(review.request, files, this.#keys.signer, this.#keys.pcrKey);
     return {
       signatures: signatures.map(({ name, signature }) => ({
         file: `${name}.sig`,
@@ -110,8 +123,11 @@ class PolicyDesk implements SigningDesk {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#signer[Symbol.asyncDispose]();
-    await this.#log[Symbol.asyncDispose]();
+    await this.#keys.opened[Symbol.asyncDispose]();
+  }
+
+  #policy(): Promise<LoadedPolicy> {
+    return ours("policy", () => loadPolicy(this.#options.policyPath));
   }
 
   /** Before anything is fetched: a request must not send this machine to places that the policy does not name. */
@@ -121,12 +137,13 @@ class PolicyDesk implements SigningDesk {
       const allowed = rules.repositories.map(quote).join(", ");
       throw new PolicyError("policy.repository", `signing request ${id}: ${repository}: expected one of ${allowed}`);
     }
-    const ours = toHex(this.#signer.certificate.fingerprint);
+    const own = this.#keys.signer.certificate;
+    const ours = toHex(own.fingerprint);
     if (certificate.fingerprint === ours) return;
     throw new UsageError(
       "signing-request.other-signer",
       `the request asks for the key of "${certificate.subject}" (${certificate.fingerprint}), this service has that of ` +
-        `"${this.#signer.certificate.subject}" (${ours})`,
+        `"${own.subject}" (${ours})`,
     );
   }
 
@@ -138,7 +155,7 @@ class PolicyDesk implements SigningDesk {
     const { cacheDirectory, now, registries } = this.#options;
     return await openReview(directory, request, {
       policy,
-      history: await this.#trail.history(),
+      history: await ours("audit log", () => this.#trail.history()),
       approvals: approvals.map((approval) => ({ file: `${approval.approver}.json`, approval })),
       now: now(),
       cacheDirectory,
@@ -160,8 +177,19 @@ class PolicyDesk implements SigningDesk {
   }
 
   #logKey() {
-    const { certificate } = this.#log;
-    return toLogKey({ publicKey: certificate.publicKey, sign: (message) => this.#log.sign(message) });
+    const { log } = this.#keys;
+    return toLogKey({ publicKey: log.certificate.publicKey, sign: (message) => log.sign(message) });
+  }
+}
+
+/** What is wrong with the service's own files is no fault of a request: it waits until somebody mends them. */
+async function ours<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof SealwrightError)) throw cause;
+    const data = { reason: cause.code };
+    throw new InputOutputError("service.out-of-order", `the ${what} of this service cannot be used`, { cause, data });
   }
 }
 

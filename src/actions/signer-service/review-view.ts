@@ -1,5 +1,5 @@
 /** A review as approvers see it: complete in what gives rights, cut where it is long. */
-import type { ReviewView } from "../../model/signing-service/index.ts";
+import type { LintView, ReviewView } from "../../model/signing-service/index.ts";
 import type { DiffReport } from "../diff/report.ts";
 import { diffSections, MARKS, type Row } from "../diff/sections.ts";
 import type { Review } from "../sign-request/review.ts";
@@ -13,18 +13,13 @@ const MAX_PATHS = 50;
 /** The rule that can only hold later: approvals come after the review. */
 export const APPROVALS_RULE = "approvals";
 
-export function toReviewView(review: Review, now: Date): ReviewView {
+/** @param linted whether the policy wants to know */
+export function toReviewView(review: Review, now: Date, linted: boolean): ReviewView {
   const { diff, diffProblem, last, lint, name, rules } = review;
   return {
     reviewedAt: now.toISOString(),
     verdicts: rules.filter(({ rule }) => rule !== APPROVALS_RULE),
-    lint: lint.map(({ code, level, message, name: lintName, paths = [] }) => ({
-      level,
-      name: lintName,
-      code,
-      message,
-      ...(paths.length === 0 ? {} : { paths: paths.slice(0, MAX_PATHS) }),
-    })),
+    lint: linted ? lint.map(toLintView) : null,
     diff:
       last === null
         ? null
@@ -36,6 +31,14 @@ export function toReviewView(review: Review, now: Date): ReviewView {
           },
   };
 }
+
+const toLintView = ({ code, level, message, name, paths = [] }: Review["lint"][number]): LintView => ({
+  level,
+  name,
+  code,
+  message,
+  ...(paths.length === 0 ? {} : { paths: paths.slice(0, MAX_PATHS) }),
+});
 
 function filesSection({ files }: DiffReport) {
   const rows = files.changes.map(

@@ -8,7 +8,7 @@ import {
   SIGNATURES,
   type SigningRequest,
 } from "../../formats/signing-request/index.ts";
-import { FormatError, InterruptedError, PolicyError, quote, UsageError } from "../../lib/errors.ts";
+import { FormatError, InterruptedError, PolicyError, quote, ServiceError, UsageError } from "../../lib/errors.ts";
 import { type Progress, silent } from "../../lib/progress.ts";
 import { streamFile } from "../../model/host-io/files.ts";
 import { loadSigningRequest, storeRawSignature } from "../../model/signing-request/index.ts";
@@ -16,7 +16,6 @@ import {
   type RequestDetails,
   type ServiceAddress,
   ServiceClient,
-  ServiceError,
   type SignatureView,
 } from "../../model/signing-service/index.ts";
 
@@ -108,7 +107,7 @@ async function findPatiently(client: ServiceClient, id: string): Promise<Request
   try {
     return await client.find(id);
   } catch (error) {
-    if (error instanceof ServiceError && error.temporary && error.code !== "service.tls") return undefined;
+    if (error instanceof ServiceError && error.data["temporary"] === true) return undefined;
     throw error;
   }
 }

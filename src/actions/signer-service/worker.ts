@@ -19,6 +19,7 @@ import {
   PolicyError,
   RegistryError,
   SealwrightError,
+  ServiceError,
 } from "../../lib/errors.ts";
 import { storeFile } from "../../model/host-io/files.ts";
 import { openTempDir } from "../../model/host-io/temp.ts";
@@ -206,12 +207,17 @@ export class SigningWorker {
 /** Says no details: what is unexpected may hold anything. The log has them. */
 const FAULT = { code: "internal", message: "a fault of the service; its log says more" };
 
-/** Networks, tokens and disks come back; digests and signatures that do not hold stay that way. */
+/**
+ * Networks and disks come back, and troubles of our own keys are no fault of the request; digests and signatures that do
+ * not hold stay that way.
+ */
 function isPassing(error: unknown, attempt: number): boolean {
+  if (!(error instanceof SealwrightError)) return attempt < MAX_FAULTS;
   if (error instanceof RegistryError) return error.temporary;
-  if (error instanceof InputOutputError || error instanceof CommandError) return true;
-  return !(error instanceof SealwrightError) && attempt < MAX_FAULTS;
+  return PASSING.some((family) => error instanceof family) || error.code.startsWith("signer.");
 }
+
+const PASSING = [InputOutputError, CommandError, ServiceError] as const;
 
 const delayOf = (attempt: number): number => Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS);
 

@@ -15,6 +15,7 @@ interface Flags extends RegistryFlags, SignerRuleFlags {
   readonly policy: string;
   readonly key: string;
   readonly cert?: string;
+  readonly pcrKey?: string;
   readonly listen: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -64,6 +65,7 @@ export const signerServeCommand = buildCommand<Flags, [], Context>({
           openPolicyDesk({
             policyPath: flags.policy,
             key: flags.key,
+            pcrKey: flags.pcrKey,
             signer: signerOptions(this, flags),
             queue,
             registries,
@@ -91,6 +93,7 @@ export const signerServeCommand = buildCommand<Flags, [], Context>({
       ),
       key: requiredTextFlag("KEY", `Private key of the Secure Boot db: ${KEY_BRIEF}`),
       cert: textFlag("FILE", "Certificate of that key, PEM or DER (default: the one in the token)"),
+      pcrKey: textFlag("KEY", "Private key of the PCR policies, where requests ask for some"),
       ...signerRuleFlags,
       listen: {
         kind: "parsed",

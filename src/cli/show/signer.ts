@@ -18,9 +18,9 @@ export function showSubmitted({ directory, request }: SubmitReport): Shown {
 
 export function showFetched({ directory, files, request }: FetchReport): Shown {
   const next =
-    request.request.round === "boot-loader"
-      ? "Now run the same seal --prepare again: the UKI follows in a second request."
-      : `Complete the image with: sealwright seal --attach ${directory} --to IMAGE`;
+    request.request.round === "image"
+      ? `Complete the image with: sealwright seal --attach ${directory} --to IMAGE`
+      : "Now run the same seal --prepare again: what follows from these signatures is asked for next.";
   const lines = [...files.map((file) => `${directory}/${file}`), "", next];
   return { text: lines.map(printable).join("\n"), json: { directory, files, request } };
 }

@@ -67,7 +67,8 @@ export interface ReviewView {
   readonly reviewedAt: string;
   /** Rules of the policy, each with its outcome. */
   readonly verdicts: readonly VerdictView[];
-  readonly lint: readonly LintView[];
+  /** Null when the policy does not want to know. */
+  readonly lint: readonly LintView[] | null;
   /** Against the image of that name that was signed last; null when there is none. */
   readonly diff: DiffView | null;
 }

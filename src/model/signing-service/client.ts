@@ -1,30 +1,7 @@
 /** A client of the signing service: what builders and approvers ask of it, over HTTPS. */
 import type { Agent } from "undici";
-import {
-  type ErrorOptions,
-  FormatError,
-  InterruptedError,
-  quote,
-  SealwrightError,
-  UsageError,
-} from "../../lib/errors.ts";
+import { FormatError, InterruptedError, quote, SealwrightError, ServiceError, UsageError } from "../../lib/errors.ts";
 import type { RequestDetails, RequestView, SessionView, SignatureView } from "./api.ts";
-
-/** The service refused, or could not be reached; what it refused keeps its cause code. */
-export class ServiceError extends SealwrightError {
-  readonly exitCode = 69;
-  /** Of the answer; 0 without one. */
-  readonly status: number;
-  /** The same request may be granted later. */
-  readonly temporary: boolean;
-
-  constructor(code: string, message: string, options: ErrorOptions & { readonly status?: number } = {}) {
-    const { status = 0, ...rest } = options;
-    super(code, message, rest);
-    this.status = status;
-    this.temporary = status === 0 || status === 429 || status >= 500;
-  }
-}
 
 export interface ServiceAddress {
   /** `https://HOST[:PORT]`. */
@@ -194,10 +171,11 @@ const CODE = /^[a-z0-9]+(?:[.-][a-z0-9]+)+$/;
 
 function refused(status: number, bytes: Uint8Array, url: URL): ServiceError {
   const { code, hint, message } = failureIn(bytes);
+  const data = { status, temporary: status === 429 || status >= 500 };
   if (code !== undefined && message !== undefined && CODE.test(code)) {
-    return new ServiceError(code, message, { status, ...(hint === undefined ? {} : { hint }), data: { status } });
+    return new ServiceError(code, message, { ...(hint === undefined ? {} : { hint }), data });
   }
-  return new ServiceError("service.answer", `${url.host} answered with status ${status}`, { status, data: { status } });
+  return new ServiceError("service.answer", `${url.host} answered with status ${status}`, { data });
 }
 
 const text = (value: unknown) => (typeof value === "string" ? value : undefined);
@@ -217,6 +195,7 @@ function unreachable(error: unknown, url: URL): ServiceError {
   const tls = /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_|UNABLE_TO|SELF_SIGNED)/.test(code);
   const said = tls ? `its certificate does not hold: ${message}` : message;
   return new ServiceError(tls ? "service.tls" : "service.unreachable", `signing service ${url.host}: ${said}`, {
+    data: { temporary: !tls },
     hint: tls ? "name the authority of its certificate with --ca" : "is the address right, and the service running?",
   });
 }

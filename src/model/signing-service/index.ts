@@ -4,4 +4,4 @@
  * The service itself is `src/actions/signer-service` behind the door `src/server`.
  */
 export type * from "./api.ts";
-export { type ServiceAddress, ServiceClient, ServiceError } from "./client.ts";
+export { type ServiceAddress, ServiceClient } from "./client.ts";
