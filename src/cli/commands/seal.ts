@@ -41,6 +41,7 @@ interface Flags extends RegistryFlags, SignersFlags {
 export const sealCommand = buildCommand<Flags, [string?], Context>({
   async func(flags, image) {
     await perform(this, flags.json, async () => {
+      checkAttest(flags);
       if (flags.attach !== undefined) return await attach(this, flags, flags.attach, image);
       if (image === undefined) throw new UsageError("seal.image-missing", "no image to seal: expected IMAGE");
       if (flags.prepare !== undefined) return await prepare(this, flags, image, flags.prepare);
@@ -113,6 +114,20 @@ export const sealCommand = buildCommand<Flags, [string?], Context>({
     ].join("\n"),
   },
 });
+
+/** What is said about a seal is said by who makes it in one go, or afterwards. */
+function checkAttest({ attach: completed, attest, prepare: prepared, signAs, signWith }: Flags): void {
+  if (attest === undefined && (signAs ?? signWith) !== undefined) {
+    throw new UsageError("seal.attest-missing", "--sign-with and --sign-as are for what --attest says", {
+      hint: "add --attest signature, or --attest all",
+    });
+  }
+  if (attest !== undefined && (completed ?? prepared) !== undefined) {
+    throw new UsageError("seal.attest-elsewhere", "--attest is for a seal in one go, not for --prepare and --attach", {
+      hint: "when it is complete: sealwright attach IMAGE --attest all --key KEY",
+    });
+  }
+}
 
 /** What both halves of a seal, and the seal in one, take from the flags. */
 async function planOptions(context: Context, flags: Flags) {
