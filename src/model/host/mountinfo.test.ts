@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { codeOf } from "../../../test/code-of.ts";
 import { findBootedRoot } from "./booted-root.ts";
@@ -32,6 +33,18 @@ describe("parseMountinfo() refuses", () => {
   ])("%s", (_, text) => {
     expect(codeOf(() => parseMountinfo(text))).toBe("host.mountinfo");
   });
+});
+
+test("parseMountinfo() gives mounts or a refusal, whatever it reads, and findMount() ends", () => {
+  const word = fc.constantFrom("36", "-", "/", "/usr", "rw", "ro,x", "\\040", "", "x");
+  const line = fc.array(word, { maxLength: 12 }).map((words) => words.join(" "));
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 6 }), (lines) => {
+      expect(codeOf(() => findMount(parseMountinfo(lines.join("\n")), "/usr/bin"))).toMatch(
+        /^(?:accepted|host\.mountinfo)$/,
+      );
+    }),
+  );
 });
 
 describe("findMount() finds", () => {
