@@ -92,6 +92,11 @@ export const sealCommand = buildCommand<Flags, [string?], Context>({
   },
   docs: {
     brief: "Seal an image: signed boot loader, signed UKI with the digest of the tree, one layer on top",
+    customUsage: [
+      "--to IMAGE --key KEY [--cert FILE] <IMAGE>",
+      "--prepare DIR --cert FILE [--to IMAGE] <IMAGE>",
+      "--attach DIR [--to IMAGE] [--cert FILE]",
+    ],
     fullDescription: [
       "Moves the kernel and initramfs into a unified kernel image whose command line carries the composefs digest of the",
       "tree, signs it and systemd-boot, and adds them as one layer. The layers below keep their bytes. What was written is",
