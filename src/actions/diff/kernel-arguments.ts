@@ -1,4 +1,4 @@
-import { findText, parseCommandLine, parseKargsToml } from "../../formats/uki/index.ts";
+import { findText, parseCommandLine, parseKargsToml, type Uki } from "../../formats/uki/index.ts";
 import { hostPlatform } from "../../model/image/host-platform.ts";
 import { findArchitecture } from "../../model/os/index.ts";
 import type { Notes } from "./notes.ts";
@@ -33,6 +33,16 @@ function commandLineOf(side: Side, notes: Notes): string[] {
   const read = () => findText(side.ukiOf(kernel.uki), ".cmdline") ?? "";
   const text = notes.attempt(`${side.source.name}: ${kernel.uki.path}`, read) ?? "";
   return parseCommandLine(text).map((parameter) => parameter.text);
+}
+
+/** What the command lines of an addon on both sides say; absent where neither has one, or both have the same. */
+export function compareAddonCommandLines(before: Uki | undefined, after: Uki | undefined): ListChange | undefined {
+  const wordsOf = (addon: Uki | undefined): string[] => {
+    const text = addon === undefined ? undefined : findText(addon, ".cmdline");
+    return parseCommandLine(text ?? "").map((parameter) => parameter.text);
+  };
+  const change = compareLists(wordsOf(before), wordsOf(after));
+  return change.added.length + change.removed.length === 0 ? undefined : change;
 }
 
 /** What only one list has; what one has more often counts as often. */

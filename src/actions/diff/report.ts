@@ -86,6 +86,8 @@ export interface UkiChange {
   readonly path: string;
   /** Where the path in A was another. */
   readonly pathBefore?: string;
+  /** Kernel arguments of an addon, where they differ. Those of the UKI that boots are in `kernelArguments`. */
+  readonly commandLine?: ListChange;
   readonly sections: readonly SectionChange[];
 }
 

@@ -95,9 +95,14 @@ const argumentRows = ({ added, removed }: ListChange): Row[] => [
   ...added.map((text): Row => ({ mark: "+", cells: [text] })),
 ];
 
-function ukiRows({ change, path, pathBefore, sections }: UkiChange): Row[] {
+function ukiRows({ change, commandLine, path, pathBefore, sections }: UkiChange): Row[] {
   const head: Row = { mark: MARKS[change], cells: [pathBefore === undefined ? path : arrow(pathBefore, path)] };
-  return [head, ...sections.map(sectionRow)];
+  const words = commandLine === undefined ? [] : argumentRows(commandLine);
+  return [
+    head,
+    ...words.map(({ cells, mark }) => ({ mark, cells: cells.map((cell) => `  ${cell}`) })),
+    ...sections.map(sectionRow),
+  ];
 }
 
 const sectionRow = ({ after, before, change, name }: SectionChange): Row => ({

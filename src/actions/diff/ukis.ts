@@ -2,9 +2,10 @@ import { hash } from "node:crypto";
 import type { StoredSection, Uki } from "../../formats/uki/index.ts";
 import { equalBytes } from "../../lib/bytes/numbers.ts";
 import type { BootFile } from "../../model/os/index.ts";
+import { compareAddonCommandLines } from "./kernel-arguments.ts";
 import type { Notes } from "./notes.ts";
 import { isWhole, type Pair, pairUp, toPair } from "./pair-up.ts";
-import type { SectionChange, Stored, UkiChange } from "./report.ts";
+import type { ListChange, SectionChange, Stored, UkiChange } from "./report.ts";
 import type { Side, Sides } from "./subjects.ts";
 
 /** UKIs and addons that differ, section by section. */
@@ -16,11 +17,13 @@ export function reportUkis({ a, b, differ }: Sides, notes: Notes): UkiChange[] {
     const isMoved = before !== undefined && after !== undefined && before.path !== after.path;
     const isSame = before !== undefined && after !== undefined && equalBytes(a.bytesOf(before), b.bytesOf(after));
     if (isSame && !isMoved) return [];
+    const commandLine = (after ?? before)?.kind === "uki" ? undefined : commandLinesOf({ a, b }, before, after, notes);
     return [
       {
         change: before === undefined ? "added" : after === undefined ? "removed" : "changed",
         path,
         ...(isMoved ? { pathBefore: before.path } : {}),
+        ...(commandLine === undefined ? {} : { commandLine }),
         sections: sections.flatMap(toChange),
       },
     ];
@@ -36,9 +39,22 @@ function pairUkis(before: readonly BootFile[], after: readonly BootFile[]): Pair
   return [toPair(olds[0]?.before, news[0]?.after), ...pairs.filter((pair) => !alone.includes(pair))];
 }
 
+function commandLinesOf(
+  { a, b }: Pick<Sides, "a" | "b">,
+  before: BootFile | undefined,
+  after: BootFile | undefined,
+  notes: Notes,
+): ListChange | undefined {
+  const [from, to] = [before && ukiOf(a, before, notes), after && ukiOf(b, after, notes)];
+  return notes.attempt("addon", () => compareAddonCommandLines(from, to));
+}
+
+const ukiOf = (side: Side, file: BootFile, notes: Notes): Uki | undefined =>
+  notes.attempt(`${side.source.name}: ${file.path}`, () => side.ukiOf(file));
+
 function sectionsOf(side: Side, file: BootFile | undefined, notes: Notes): StoredSection[] {
   if (file === undefined) return [];
-  const uki = notes.attempt(`${side.source.name}: ${file.path}`, () => side.ukiOf(file));
+  const uki = ukiOf(side, file, notes);
   return uki === undefined ? [] : allSections(uki);
 }
 

@@ -9,6 +9,7 @@ import { KERNEL_VERSION, writeSmallOs } from "../../../test/small-os.ts";
 import { stubPath } from "../../../test/tools/ukify.ts";
 import { openTreeSource } from "../../model/source/tree-source.ts";
 import { lookup } from "../../model/tree/tree.ts";
+import { diffImages } from "../diff/diff-images.ts";
 import { computeDigests } from "../digest/compute-digests.ts";
 import { inspectImage } from "../inspect/inspect-image.ts";
 import { generateKeys } from "../keys/generate-keys.ts";
@@ -89,6 +90,17 @@ test("sealImage() signs addons, ships them where bootc looks, and leaves the dig
     expect.stringContaining("kernel"),
     expect.stringContaining(`${own}, addon "quiet", signed by CN=Secure Boot db`),
     expect.stringContaining('all.addon.efi, addon "console=ttyS0"'),
+  ]);
+});
+
+test("diffImages() shows what an addon says, and what it said before", async () => {
+  const one = await seal([await addon("same", "quiet console=ttyS0")]);
+  const two = await seal([await addon("same", "console=ttyS0 debug"), await addon("more", "nosmt")]);
+  const { ukis } = await diffImages(one.to, two.to, {});
+  const shown = ukis.filter(({ path: name }) => name.endsWith(".addon.efi"));
+  expect(shown.map(({ change, commandLine }) => [change, commandLine])).toEqual([
+    ["added", { added: ["nosmt"], removed: [] }],
+    ["changed", { added: ["debug"], removed: ["quiet"] }],
   ]);
 });
 
