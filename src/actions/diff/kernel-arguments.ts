@@ -37,12 +37,13 @@ function commandLineOf(side: Side, notes: Notes): string[] {
 
 /** What the command lines of an addon on both sides say; absent where neither has one, or both have the same. */
 export function compareAddonCommandLines(before: Uki | undefined, after: Uki | undefined): ListChange | undefined {
-  const wordsOf = (addon: Uki | undefined): string[] => {
-    const text = addon === undefined ? undefined : findText(addon, ".cmdline");
-    return parseCommandLine(text ?? "").map((parameter) => parameter.text);
-  };
   const change = compareLists(wordsOf(before), wordsOf(after));
   return change.added.length + change.removed.length === 0 ? undefined : change;
+}
+
+function wordsOf(addon: Uki | undefined): string[] {
+  const text = addon === undefined ? undefined : findText(addon, ".cmdline");
+  return parseCommandLine(text ?? "").map((parameter) => parameter.text);
 }
 
 /** What only one list has; what one has more often counts as often. */
