@@ -68,8 +68,8 @@ function requireSound(disk: string): void {
     partitiontable: { partitions: { name: string; start: number; size: number }[] };
   };
   for (const { name, size, start } of partitiontable.partitions) {
-    const args = [`if=${disk}`, `of=${place(name)}`, "bs=1M", "conv=sparse"];
-    run("dd", [...args, `skip=${(start * 512) / MIB}`, `count=${(size * 512) / MIB}`]);
+    const args = [`if=${disk}`, `of=${place(name)}`, "bs=1M", "conv=sparse", "iflag=skip_bytes,count_bytes"];
+    run("dd", [...args, `skip=${start * 512}`, `count=${size * 512}`]);
   }
   run("fsck.fat", ["-n", place("EFI-SYSTEM")]);
   run("e2fsck", ["-fn", place("root")]);

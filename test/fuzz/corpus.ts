@@ -8,7 +8,7 @@ import { encodeGpt, PARTITION_TYPES } from "../../src/formats/gpt/index.ts";
 import { encodeQcow2 } from "../../src/formats/qcow2/index.ts";
 import { type ByteString, byteString } from "../../src/lib/bytes/byte-string.ts";
 import { parseGuid } from "../../src/lib/bytes/guid.ts";
-import type { Piece } from "../../src/lib/bytes/piece.ts";
+import { type Piece, shiftPieces } from "../../src/lib/bytes/piece.ts";
 import { sharedFixture, vector } from "../fixtures.ts";
 import { meta, xattrs } from "../layers.ts";
 
@@ -71,6 +71,66 @@ export function gptDisk(): Uint8Array {
   const partition = { typeGuid: PARTITION_TYPES.esp, uniqueGuid: guid, firstLba: 40, lastLba: 80, attributes: 0n };
   const table = { diskGuid: guid, partitions: [{ ...partition, name: "ESP" }] };
   return imageOf(128 * 512, encodeGpt(128 * 512, table));
+}
+
+/** A disk with an ESP, a boot entry, and a repository with a deployment: as small as file systems can be. */
+export function installedDisk(): Uint8Array {
+  const id = "ab".repeat(64);
+  const uuid = new Uint8Array(16).fill(7);
+  const bytes = (text: string) => ({ kind: "file" as const, size: text.length, content: Buffer.from(text) });
+  const folder = (given: Readonly<Record<string, FatNode<Uint8Array>>>) => ({
+    kind: "directory" as const,
+    entries: new Map(Object.entries(given)),
+  });
+  const entry = `title A\nversion 1\nlinux /vmlinuz\noptions rw composefs=${id}\nsort-key a\n`;
+  const esp = planFat(folder({ loader: folder({ entries: folder({ "a-1.conf": bytes(entry) }) }) }), {
+    size: 3 * MIB,
+    volumeId: 1,
+    time: 1_700_000_000,
+  });
+  const entries = (given: Readonly<Record<string, Ext4Node<Uint8Array>>>) => ({
+    kind: "directory" as const,
+    meta: meta({ mode: 0o755 }),
+    entries: new Map(Object.entries(given).map(([name, node]) => [byteString(name), node])),
+  });
+  const plain = (text: string) => ({ ...bytes(text), meta: meta() });
+  const link = (target: string) => ({ kind: "symlink" as const, meta: meta(), target: byteString(target) });
+  const origin = "[origin]\ncontainer-image-reference=a\n[boot]\nboot_type=bls\n[image]\nmanifest_digest=sha256:00\n";
+  const root = planExt4(
+    entries({
+      composefs: entries({
+        "meta.json": plain('{ "version": 1, "algorithm": "fsverity-sha512-12" }\n'),
+        objects: entries({ ab: entries({ [id.slice(2)]: plain("an object") }) }),
+        images: entries({ [id]: link(`../objects/ab/${id.slice(2)}`) }),
+        streams: entries({ refs: entries({ oci: entries({ tag: link("../../oci-manifest") }) }) }),
+      }),
+      state: entries({
+        deploy: entries({
+          [id]: entries({ etc: entries({}), var: link("../../os/default/var"), [`${id}.origin`]: plain(origin) }),
+        }),
+      }),
+    }),
+    { uuid, hashSeed: uuid, time: { sec: 1n, nsec: 0 } },
+  );
+  const [espLba, rootLba] = [2048, 2048 + (3 * MIB) / 512];
+  const partition = (typeGuid: Uint8Array, firstLba: number, size: number) => ({
+    typeGuid,
+    uniqueGuid: new Uint8Array(16).fill(firstLba % 251),
+    firstLba,
+    lastLba: firstLba + size / 512 - 1,
+    attributes: 0n,
+    name: "",
+  });
+  const size = rootLba * 512 + root.size + MIB;
+  const partitions = [
+    partition(PARTITION_TYPES.esp, espLba, 3 * MIB),
+    partition(PARTITION_TYPES.rootX86_64, rootLba, root.size),
+  ];
+  return imageOf(size, [
+    ...encodeGpt(size, { diskGuid: uuid, partitions }),
+    ...shiftPieces(esp.pieces(), espLba * 512),
+    ...shiftPieces(root.pieces(), rootLba * 512),
+  ]);
 }
 
 export async function qcow2Disk(compress: boolean): Promise<Uint8Array> {

@@ -1,6 +1,8 @@
 /** What is fuzzed: each parser with valid inputs to start from. A parser that is new comes in here. */
 import { readFileSync } from "node:fs";
+import { describeDisk } from "../../src/actions/disk-inspect/inspect-disk.ts";
 import { parseAlpmSection } from "../../src/formats/alpm/index.ts";
+import { parseAuditHead, parseAuditLine } from "../../src/formats/audit-log/index.ts";
 import {
   listSignatures,
   parsePeSignature,
@@ -18,7 +20,9 @@ import {
   type Ext4Inode,
   type Ext4Volume,
   openExt4,
+  planExt4,
   readDirectory,
+  readExt4Tree,
   readFile,
   readFileRanges,
   readInode,
@@ -41,6 +45,8 @@ import { openQcow2 } from "../../src/formats/qcow2/index.ts";
 import { parseTimestampResponse, parseTimestampToken, verifyTimestamp } from "../../src/formats/rfc3161/index.ts";
 import { parseRpmdb, parseRpmFileList, parseRpmFileLists } from "../../src/formats/rpmdb/index.ts";
 import { SelinuxPolicy } from "../../src/formats/selinux/index.ts";
+import { parseSigningPolicy } from "../../src/formats/signing-policy/index.ts";
+import { parseApproval, parseSigningRequest } from "../../src/formats/signing-request/index.ts";
 import { parseSplitStream, readSplitStream } from "../../src/formats/splitstream/index.ts";
 import { TarStream } from "../../src/formats/tar/index.ts";
 import {
@@ -67,7 +73,18 @@ import { toLayerEntry } from "../../src/model/layer/to-entry.ts";
 import { applyLayer, emptyTree } from "../../src/model/tree/apply.ts";
 import { vector } from "../fixtures.ts";
 import { ODD_LAYERS } from "../odd-layers.ts";
-import { ext4Image, fatImage, fixturesIn, gptDisk, initramfses, qcow2Disk, texts, vectorsIn } from "./corpus.ts";
+import {
+  ext4Image,
+  fatImage,
+  fixturesIn,
+  gptDisk,
+  initramfses,
+  installedDisk,
+  qcow2Disk,
+  texts,
+  vectorsIn,
+} from "./corpus.ts";
+import { signingDocuments } from "./signing-documents.ts";
 
 export interface FuzzTarget {
   readonly name: string;
@@ -193,6 +210,14 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
     run: (bytes) => void parseReference(text(bytes)),
   },
   {
+    name: "signing documents",
+    corpus: () => texts(...signingDocuments()),
+    run(bytes) {
+      const readers = [parseSigningRequest, parseApproval, parseAuditLine, parseAuditHead, parseSigningPolicy];
+      for (const read of readers) refusalsOnly(() => read(bytes));
+    },
+  },
+  {
     name: "selinux",
     corpus: () => texts(CONTEXTS, "/usr/(lib|lib64)(/.*)? -- a\n/[^/]+/x\\.y* -d b\n", "/(?<!a)b(?=c).{1,3} -l c\n"),
     run(bytes) {
@@ -272,6 +297,8 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   { name: "gpt", corpus: () => [gptDisk()], run: (bytes) => void parseGpt(memorySource(bytes)) },
   { name: "fat", corpus: () => [fatImage()], run: walkFat },
   { name: "ext4", corpus: () => [ext4Image()], run: walkExt4 },
+  { name: "ext4-tree", corpus: () => [ext4Image()], run: rewriteExt4 },
+  { name: "disk", corpus: () => [installedDisk()], run: (bytes) => void describeDisk(memorySource(bytes)) },
   {
     name: "qcow2",
     corpus: async () => [await qcow2Disk(false), await qcow2Disk(true)],
@@ -330,6 +357,15 @@ function walkFat(bytes: Uint8Array): void {
       else queue.push(...readFatDirectory(volume, entry));
     });
   }
+}
+
+/** What is read can be written: with holes, several names and odd flags, or it is refused. */
+function rewriteExt4(bytes: Uint8Array): void {
+  const volume = openExt4(memorySource(bytes));
+  const { blockCount, blockSize, hashSeed, uuid } = volume;
+  const tree = readExt4Tree(volume, (ino, offset) => ({ ino, offset }));
+  const time = { sec: 1n, nsec: 0 };
+  for (const piece of planExt4(tree, { uuid, hashSeed, time, size: blockCount * blockSize }).pieces()) void piece;
 }
 
 function walkExt4(bytes: Uint8Array): void {

@@ -7,8 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildDisk } from "../../src/actions/disk/build-disk.ts";
 import type { DiskFormat, DiskOptions } from "../../src/actions/disk/options.ts";
 import type { DiskReport } from "../../src/actions/disk/report.ts";
+import { inspectDisk } from "../../src/actions/disk-inspect/inspect-disk.ts";
 import { generateKeys } from "../../src/actions/keys/generate-keys.ts";
 import { sealImage } from "../../src/actions/seal/seal-image.ts";
+import { verifyDisk } from "../../src/actions/verify-disk/verify-disk.ts";
 import { parseSplitStream, readSplitStream } from "../../src/formats/splitstream/index.ts";
 import { codeOfAsync } from "../code-of.ts";
 import { KERNEL_VERSION, type SmallOs, tarLayer, writeSmallOs } from "../small-os.ts";
@@ -391,4 +393,83 @@ test("buildDisk() leaves nothing behind when it is interrupted", async () => {
   expect(await stopped).toBe("interrupted");
   expect(existsSync(output)).toBe(false);
   expect(readdirSync(directory).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+});
+
+test("a disk for aarch64 has the names and types of its architecture, and Merkle trees of three levels", async () => {
+  const levels = Buffer.alloc(16 * MIB + 5000, "more than 4096 blocks, which SHA-512 takes three levels for; ");
+  const files = { ...OS.files, "usr/lib/three-levels": levels };
+  const report = await build({}, await seal({ ...OS, files, architecture: "arm64" }));
+  const { partitiontable } = JSON.parse(runApart("sfdisk", ["--json", report.output]).stdout) as {
+    partitiontable: { partitions: { name: string; type: string }[] };
+  };
+  expect(partitiontable.partitions.map(({ name, type }) => [name, type])).toEqual([
+    ["EFI-SYSTEM", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"],
+    ["root", "B921B045-1DF0-41C3-AF44-4C6F280D3FAE"],
+  ]);
+  const listing = run("mdir", ["-/", "-b", "-i", partition(report.output, "EFI-SYSTEM", report)]);
+  expect(listing).toContain("::/EFI/BOOT/BOOTAA64.EFI\n");
+  expect(listing).toContain("::/EFI/systemd/systemd-bootaa64.efi\n");
+  expect(listing).not.toMatch(/x64/i);
+  const described = await inspectDisk(report.output);
+  expect(described.partitions.map(({ typeName }) => typeName)).toEqual(["EFI system", "root, arm64"]);
+  expect(described.deployments).toMatchObject([{ id: report.deployment.id, first: true, image: true }]);
+  const verdict = await verifyDisk(report.output, { certificates: [place("keys/db.crt")], now: NOW });
+  expect(verdict.links.filter(({ status }) => status !== "holds")).toEqual([]);
+
+  writeFileSync(place("three-levels"), levels);
+  const digest = run("fsverity", ["digest", "--hash-alg=sha512", "--compact", place("three-levels")]).trim();
+  const root = partition(report.output, "root", report);
+  const path = `/composefs/objects/${digest.slice(0, 2)}/${digest.slice(2)}`;
+  run("debugfs", ["-R", `dump ${path} ${place("dumped")}`, root]);
+  expect(run("cmp", [place("three-levels"), place("dumped")])).toBe("");
+}, 60_000);
+
+test("an image of Docker schema 2 keeps its manifest and config, byte for byte", async () => {
+  const report = await build({}, await seal({ ...OS, family: "docker" }));
+  const root = partition(report.output, "root", report);
+  const origin = `/state/deploy/${report.deployment.id}/${report.deployment.id}.origin`;
+  expect(debugfs(root, `cat ${origin}`)).toContain(`manifest_digest=${report.manifestDigest}\n`);
+  expect(debugfs(root, "ls -p /composefs/streams")).toContain(`/oci-manifest-${report.manifestDigest}/`);
+});
+
+const CONTEXTS = [
+  "/.* system_u:object_r:default_t:s0",
+  "/usr(/.*)? system_u:object_r:usr_t:s0",
+  "/etc(/.*)? system_u:object_r:etc_t:s0",
+  "/boot(/.*)? system_u:object_r:boot_t:s0",
+  "",
+].join("\n");
+
+test("a labelled image labels its repository like /usr, and the state of a host as its own", async () => {
+  const selinux = "etc/selinux/targeted/contexts/files/file_contexts";
+  const parents = ["etc/selinux/", "etc/selinux/targeted/", "etc/selinux/targeted/contexts/"];
+  const directories = Object.fromEntries(
+    [...parents, "etc/selinux/targeted/contexts/files/"].map((path) => [path, ""]),
+  );
+  const files = { ...OS.files, ...directories, "etc/selinux/config": "SELINUXTYPE=targeted\n", [selinux]: CONTEXTS };
+  const report = await build({}, await seal({ ...OS, files }));
+  const root = partition(report.output, "root", report);
+  run("e2fsck", ["-fn", root]);
+  const label = (path: string): string =>
+    /security\.selinux \(\d+\) = "([^"\\]*)/.exec(debugfs(root, `stat ${path}`))?.[1] ?? "";
+  const { id } = report.deployment;
+  const state = `/state/deploy/${id}`;
+  expect(
+    [
+      "/composefs",
+      "/composefs/meta.json",
+      `/composefs/images/${id}`,
+      "/ostree/bootc",
+      "/boot/efi",
+      `${state}/etc/long`,
+    ].map((path) => label(path).split(":")[2]),
+  ).toEqual(["usr_t", "usr_t", "usr_t", "usr_t", "boot_t", "etc_t"]);
+});
+
+test("a file system has as many inodes as its tree needs, whatever its size", async () => {
+  const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`var/lib/${i}/`, ""]));
+  const from = await seal({ ...OS, files: { ...OS.files, ...many } });
+  const report = await build({ rootSize: 40 * MIB }, from);
+  expect(report.root.freeInodes).toBeLessThan(1000);
+  run("e2fsck", ["-fn", partition(report.output, "root", report)]);
 });

@@ -490,7 +490,7 @@ test.each<Refusal>([
     "an image for another architecture",
     () => {},
     { to: { ...release(2), architecture: "arm64" } },
-    "image.systemd-boot-missing",
+    "disk.update.architecture",
   ],
   ["a disk that would shrink", () => {}, { size: 64 * MIB }, "disk.update.size"],
   ["half a sector", () => {}, { size: 400 * MIB + 100 }, "disk.size-unit"],

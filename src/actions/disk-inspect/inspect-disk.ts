@@ -1,5 +1,6 @@
 /** What is on a disk: partitions, file systems, boot loader, entries, deployments, repository. */
 import { parseGpt } from "../../formats/gpt/index.ts";
+import type { ByteSource } from "../../lib/bytes/byte-source.ts";
 import { showGuid } from "../../lib/bytes/guid.ts";
 import { SealwrightError } from "../../lib/errors.ts";
 import { listEspFiles } from "../../model/disk/esp.ts";
@@ -19,7 +20,11 @@ import { describeDeployments, describeRepository } from "./root.ts";
  */
 export async function inspectDisk(path: string): Promise<DiskReport> {
   await using disk = await openDisk(path);
-  const { file, source } = disk;
+  return { disk: path, format: disk.file.format, fileSize: disk.file.fileSize, ...describeDisk(disk.source) };
+}
+
+/** @throws {FormatError} `gpt.*` */
+export function describeDisk(source: ByteSource): Omit<DiskReport, "disk" | "format" | "fileSize"> {
   const table = parseGpt(source);
   const problems: OsProblem[] = [];
   const attempt = <T>(what: string, work: () => T): T | null => {
@@ -43,10 +48,7 @@ export async function inspectDisk(path: string): Promise<DiskReport> {
     root && attempt("deployments", () => describeDeployments(root, esp, repository?.images ?? new Map()));
   problems.push(...(esp?.problems ?? []), ...(repository?.problems ?? []));
   return {
-    disk: path,
-    format: file.format,
     size: source.size,
-    fileSize: file.fileSize,
     guid: showGuid(table.diskGuid),
     partitions,
     esp: esp?.report ?? null,
