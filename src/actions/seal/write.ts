@@ -4,7 +4,7 @@ import { encodeImageConfig, encodeManifest, toBlobDigest } from "../../formats/o
 import type { Certificate } from "../../formats/x509/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { VerificationError } from "../../lib/errors.ts";
-import { silent } from "../../lib/progress.ts";
+import { type Progress, silent } from "../../lib/progress.ts";
 import { copyBlobs } from "../../model/image/copy-blobs.ts";
 import type { Image } from "../../model/image/image.ts";
 import type { ImageWriter, NewManifest } from "../../model/image/image-writer.ts";
@@ -62,11 +62,10 @@ export async function writeSigned(
   const { mended } = prepared;
   const below = prepared.source.image.layers;
 
-  progress({ step: "seal.write", text: `writing ${to}` });
   const contents = new Map([...signed, ...(dump === undefined ? [] : [[dumpPath(parts), dump] as const])]);
   const layer = toTopLayer(withContents(plan.topLayer, contents), below.length, image.manifestMediaType);
   const sealed: Sealed = { layer, below, digests, buildTime: options.buildTime };
-  const manifest = await writeDocuments(writer, image, sealed, signal);
+  const manifest = await writeDocuments(writer, image, sealed, { progress, signal, to });
   progress({ step: "seal.check", text: "reading back what was written" });
   await requireDigests(await writer.read(manifest), reading, digests);
 
@@ -123,8 +122,26 @@ export async function writeSigned(
   return { manifest, report };
 }
 
-async function writeDocuments(writer: ImageWriter, image: Image, sealed: Sealed, signal: AbortSignal | undefined) {
-  await copyBlobs(writer, [...sealed.below, sealed.layer], { signal });
+interface Writing {
+  readonly to: string;
+  readonly progress: Progress;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function writeDocuments(
+  writer: ImageWriter,
+  image: Image,
+  sealed: Sealed,
+  { progress, signal, to }: Writing,
+): Promise<NewManifest> {
+  const blobs = [...sealed.below, sealed.layer];
+  const total = blobs.reduce((sum, { size }) => sum + size, 0);
+  let done = 0;
+  const onProgress = (bytes: number): void => {
+    done += bytes;
+    progress({ step: "seal.write", text: `writing ${to}`, done, total, unit: "bytes" });
+  };
+  await copyBlobs(writer, blobs, { signal, onProgress });
   const config = await writer.putBytes(encodeImageConfig(sealedConfig(image, sealed)), image.manifest.config.mediaType);
   const manifestBytes = encodeManifest(sealedManifest(image, config, sealed));
   return { manifestBytes, mediaType: image.manifestMediaType };
