@@ -115,8 +115,12 @@ test("nothing below the doors prints or exits", () => {
   expect(wrong).toEqual([]);
 });
 
-test("subprocesses, threads and native code live in their own rooms", () => {
+test("subprocesses, threads, native code, databases and servers live in their own rooms", () => {
   const rooms: Readonly<Record<string, RegExp>> = {
+    "@hono/node-server": /^server\//,
+    hono: /^server\//,
+    kysely: /^model\/signing-queue\//,
+    pg: /^model\/signing-queue\//,
     "node:child_process": /^model\/host-io\//,
     "node:worker_threads": /^(?:lib\/hash\/|model\/layer\/)/,
     koffi: /^model\/host-io\//,

@@ -25,6 +25,8 @@ import type { Service } from "./service.ts";
 
 interface Variables {
   readonly client: Client;
+  /** Cause code of the answer, for the log. */
+  readonly refusal: string;
 }
 
 /** Of one client. A page that shows a list of requests asks for each once. */
@@ -52,11 +54,15 @@ export function createApp(service: Service, stopping: AbortSignal): Hono<{ Varia
     const { method, path } = context.req;
     const client = context.get("client")?.name;
     const ms = Math.round(performance.now() - from);
-    log.info("request", { method, path: path.slice(0, 200), status: context.res.status, client, ms });
+    const code = context.get("refusal");
+    log.info("request", { method, path: path.slice(0, 200), status: context.res.status, code, client, ms });
   });
   app.use(securityHeaders(tls));
   app.onError((error, context) => {
-    if (error instanceof SealwrightError) return context.json(failureBody(error), statusOf(error));
+    if (error instanceof SealwrightError) {
+      context.set("refusal", error.code);
+      return context.json(failureBody(error), statusOf(error));
+    }
     log.fault("request", error);
     return context.json(FAULT_BODY, 500);
   });

@@ -5,7 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { attachSeal } from "../../src/actions/seal/attach.ts";
-import { type PrepareReport, prepareSeal } from "../../src/actions/seal/prepare.ts";
+import { type PrepareOptions, type PrepareReport, prepareSeal } from "../../src/actions/seal/prepare.ts";
 import { fetchAudit, listServiceRequests } from "../../src/actions/signer-service/follow.ts";
 import { openPolicyDesk } from "../../src/actions/signer-service/policy-desk.ts";
 import { fetchSignatures, submitDirectory } from "../../src/actions/signer-service/submit.ts";
@@ -49,11 +49,15 @@ beforeAll(async () => {
   const authority = new TestAuthority(at("authority"));
   log = authority.issue("log");
   makeRsa("db");
+  makeRsa("pcr");
+  const inOut = ["-in", at("pcr.key"), "-pubout", "-out", at("pcr.pub")];
+  execFileSync("openssl", ["pkey", ...inOut], { stdio: "pipe" });
   makeRsa("other");
   for (const { name, publicPem } of [alice, bob]) await writeFile(at(`${name}.pub`), publicPem);
   const policy = [
     `repositories = ["oci:${at("os")}"]`,
     `certificates = ["db.crt"]`,
+    `pcr-keys = ["pcr.pub"]`,
     `lint = "off"`,
     `[approvals]`,
     `quorum = 2`,
@@ -78,6 +82,7 @@ beforeAll(async () => {
       openPolicyDesk({
         policyPath: at("policy.toml"),
         key: at("db.key"),
+        pcrKey: at("pcr.key"),
         signer: { certificatePath: at("db.crt"), env: {}, home: temp.path, now: new Date() },
         queue,
         cacheDirectory: at("cache"),
@@ -97,7 +102,12 @@ afterAll(async () => {
   await temp?.[Symbol.asyncDispose]();
 });
 
-const prepare = (image: string, directory: string, certificate = "db.crt"): Promise<PrepareReport> =>
+const prepare = (
+  image: string,
+  directory: string,
+  certificate = "db.crt",
+  options: Partial<PrepareOptions> = {},
+): Promise<PrepareReport> =>
   prepareSeal(image, {
     directory: at(directory),
     to: `oci:${at("sealed")}:${directory}`,
@@ -106,6 +116,7 @@ const prepare = (image: string, directory: string, certificate = "db.crt"): Prom
     created: new Date(),
     now: new Date(),
     tool: "sealwright test",
+    ...options,
   });
 
 const OVER = ["signed", "refused", "rejected", "expired"];
@@ -224,6 +235,23 @@ test("an image that was replaced after it was approved is not signed", async () 
   await approve(prepared.request.id, [bob]);
   const fetch = () => fetchSignatures(at("replaced"), { ...addresses.builder, wait: true });
   expect(await codeOfAsync(fetch)).toBe("signing-request.stale");
+});
+
+test("PCR policies are signed with their own key, in a round of their own", async () => {
+  const image = `oci:${at("os")}:8`;
+  await writeOs(image, 8);
+  const again = () => prepare(image, "measured", "db.crt", { pcrPublicKeyPath: at("pcr.pub") });
+  const rounds: string[] = [];
+  for (let round = ""; round !== "image"; ) {
+    const prepared = await again();
+    round = prepared.request.round;
+    rounds.push(round);
+    await signRound("measured", prepared);
+  }
+  expect(rounds.slice(-2)).toEqual(["pcr-policies", "image"]);
+  const sealed = await attachSeal(at("measured"), { certificatePath: at("db.crt") });
+  const verdict = await verifyImage(sealed.destination, { certificates: [at("db.crt")], now: new Date() });
+  expect(verdict.holds).toBe(true);
 });
 
 test("a request waits while the policy is broken, and goes on when it is mended", async () => {

@@ -234,6 +234,7 @@ describe("access", () => {
 
   test("no token, and nothing of one, is in the log", async () => {
     await exchange("GET", `/api/v1/requests/${tokens.builder}`);
+    expect(service.log.at(-1)).toContain('"status":401,"code":"service.unauthenticated"');
     const secrets = Object.values(tokens).map((token) => token.split(".")[1] as string);
     const log = service.log.filter((line) => !line.includes(`/requests/${tokens.builder}`)).join("");
     for (const secret of secrets) expect(log).not.toContain(secret);
