@@ -17,6 +17,7 @@ import {
   openExt4,
   planExt4,
   readDirectory,
+  readExt4Tree,
   readFile,
   readFileRanges,
   readInode,
@@ -87,6 +88,10 @@ const merkleTree = pattern(8192);
 const descriptor = pattern(256);
 const verity = { metadata: encodeVerityMetadata(merkleTree, descriptor), metadataSize: verityMetadataSize(8192) };
 const shared = file(pattern(10));
+const overlapping = [
+  { offset: 0, size: 8192 },
+  { offset: 4096, size: 4096 },
+];
 const manyNames = Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`${i}-${"n".repeat(i % 200)}`, shared]));
 const tree = directory({
   empty: file(new Uint8Array(0)),
@@ -252,8 +257,74 @@ test.each<[string, Ext4Directory<Uint8Array>, Partial<Ext4Options>, string]>([
     {},
     "ext4.verity",
   ],
+  [
+    "ranges that overlap",
+    directory({ f: { kind: "file", meta, size: 9000, content: pattern(9000), ranges: overlapping } }),
+    {},
+    "ext4.content-ranges",
+  ],
+  [
+    "ranges behind the end",
+    directory({ f: { kind: "file", meta, size: 1, content: pattern(1), ranges: [{ offset: 4096, size: 1 }] } }),
+    {},
+    "ext4.content-ranges",
+  ],
 ])("planExt4() refuses %s", (_, root, change, code) => {
   expect(codeOf(() => [...planExt4(root, { ...options, ...change }).pieces()])).toBe(code);
+});
+
+test("planExt4() names the file that it refuses", () => {
+  const bad = file(pattern(1), { "os2.a": "" });
+  const refused = (): unknown => planExt4(directory({ a: directory({ b: shared, c: bad }) }), options);
+  expect(refused).toThrow(/^\/a\/c: ext4 extended attribute name: found/);
+  expect(() => planExt4(directory({ a: directory({ "x/y": shared }) }), options)).toThrow(
+    /^\/a: ext4 file name: found/,
+  );
+});
+
+describe("readExt4Tree()", () => {
+  /** Writes the tree of a volume anew. */
+  const rewritten = (volume: Ext4Volume): Uint8Array => {
+    const source = readExt4Tree(volume, (ino, offset) => ({ ino, offset }));
+    const plan = planExt4(source, { ...options, size: volume.blockCount * volume.blockSize });
+    const bytes = new Uint8Array(plan.size);
+    for (const piece of plan.pieces()) {
+      if (isBytesPiece(piece)) bytes.set(piece.bytes, piece.offset);
+      else {
+        const { content, from, offset, size } = piece;
+        const inode = readInode(volume, content.ino);
+        bytes.set(Buffer.concat([...readFile(volume, inode, content.offset + from, size)]), offset);
+      }
+    }
+    return bytes;
+  };
+
+  test("gives a tree that is written as the same bytes again", () => {
+    const bytes = image(tree);
+    expect(Buffer.from(bytes).equals(rewritten(openImage(bytes)))).toBe(true);
+  });
+
+  test("keeps holes, links among files and what chattr has set", () => {
+    const ranges = [
+      { offset: 4096, size: 4096 },
+      { offset: 40_960, size: 8192 },
+    ];
+    const sparse: Node = {
+      kind: "file",
+      meta: { ...meta, flags: 0x50 },
+      size: 50_000,
+      content: pattern(50_000),
+      ranges,
+    };
+    const bytes = image(directory({ sparse, again: sparse, "lost+found": directory({ found: shared }) }));
+    const volume = openImage(bytes);
+    expect(readFileRanges(volume, at(volume, "sparse")).map(({ offset, size }) => ({ offset, size }))).toEqual(ranges);
+    const { entries } = readExt4Tree(volume, () => undefined);
+    expect(entries.get(byteString("sparse"))).toMatchObject({ size: 50_000, ranges, meta: { flags: 0x50 } });
+    expect(entries.get(byteString("again"))).toBe(entries.get(byteString("sparse")));
+    expect(at(volume, "lost+found/found")).toMatchObject({ kind: "file" });
+    expect(Buffer.from(bytes).equals(rewritten(volume))).toBe(true);
+  });
 });
 
 const aclEntry = (tag: number, permissions: number, id: number): number[] => [
