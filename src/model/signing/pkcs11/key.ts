@@ -100,6 +100,8 @@ class TokenSession implements Disposable {
   readonly #context: KeyContext;
   /** Kept for keys that want it again at each signature (CKA_ALWAYS_AUTHENTICATE). */
   #pin: string | undefined;
+  /** The signature before, however it ended. */
+  #signing: Promise<unknown> = Promise.resolve();
 
   constructor(module: Pkcs11Module, token: Token, uri: Pkcs11Uri, context: KeyContext) {
     this.#module = module;
@@ -125,7 +127,15 @@ class TokenSession implements Disposable {
     await this.#authenticate(constants.CKU_USER, name);
   }
 
-  async sign({ handle, alwaysAuthenticate }: TokenKey, message: Uint8Array, facts: KeyFacts): Promise<Uint8Array> {
+  /** One at a time: a session holds one operation (PKCS #11 3.0 §5.13). */
+  async sign(key: TokenKey, message: Uint8Array, facts: KeyFacts): Promise<Uint8Array> {
+    const before = this.#signing;
+    const signing = before.then(() => this.#sign(key, message, facts));
+    this.#signing = signing.catch(() => {});
+    return await signing;
+  }
+
+  async #sign({ handle, alwaysAuthenticate }: TokenKey, message: Uint8Array, facts: KeyFacts): Promise<Uint8Array> {
     throwIfInterrupted(this.#context.signal);
     const { constants, cryptoki } = this.#module;
     const mechanism = this.#mechanismFor(facts);

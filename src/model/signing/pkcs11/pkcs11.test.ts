@@ -85,6 +85,16 @@ describe("openSigner() signs in a token", () => {
     }
   });
 
+  test("many at once", async () => {
+    await using signer = await openSigner(uri("object=db"), withPin());
+    const messages = Array.from({ length: 20 }, (_, index) => Buffer.from(`message ${index}`));
+    const signatures = await Promise.all(messages.map((each) => signer.sign(each)));
+    const { publicKey } = signer.certificate;
+    expect(
+      signatures.map((each, index) => isSignedWith(publicKey, "sha256", messages[index] ?? message, each)),
+    ).toEqual(messages.map(() => true));
+  });
+
   test("with two signers of one module, one closed before the other", async () => {
     const first = await openSigner(uri("object=db"), withPin());
     await using second = await openPolicyKey(uri("object=curve"), withPin());
