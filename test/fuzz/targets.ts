@@ -11,6 +11,7 @@ import {
 } from "../../src/formats/authenticode/index.ts";
 import { parseBootEntry, parseEntryName, parseLoaderConf } from "../../src/formats/bls/index.ts";
 import { parseSignedData } from "../../src/formats/cms/index.ts";
+import { parseArtifactLayers } from "../../src/formats/composefs-artifact/index.ts";
 import { listInitramfs } from "../../src/formats/cpio/index.ts";
 import { parseDpkgFileList, parseDpkgMd5sums, parseDpkgStatus } from "../../src/formats/dpkg/index.ts";
 import { DUMPFILE_LIMITS_OF_C } from "../../src/formats/dumpfile/index.ts";
@@ -31,6 +32,7 @@ import {
 } from "../../src/formats/ext4/index.ts";
 import { type FatEntry, openFat, readFatDirectory, readFatFile } from "../../src/formats/fat/index.ts";
 import { parseGpt } from "../../src/formats/gpt/index.ts";
+import { parseEnvelope, parseStatement } from "../../src/formats/in-toto/index.ts";
 import {
   checkLayoutFile,
   parseDockerArchiveManifest,
@@ -38,6 +40,7 @@ import {
   parseImageIndex,
   parseManifest,
   parseReference,
+  parseReferrerList,
 } from "../../src/formats/oci/index.ts";
 import { parsePe, readCertificateTable, requireLoadable } from "../../src/formats/pe/index.ts";
 import { parsePkcs11Uri } from "../../src/formats/pkcs11-uri/index.ts";
@@ -47,6 +50,7 @@ import { parseRpmdb, parseRpmFileList, parseRpmFileLists } from "../../src/forma
 import { SelinuxPolicy } from "../../src/formats/selinux/index.ts";
 import { parseSigningPolicy } from "../../src/formats/signing-policy/index.ts";
 import { parseApproval, parseSigningRequest } from "../../src/formats/signing-request/index.ts";
+import { parseBundle, parseSimpleSigning } from "../../src/formats/sigstore/index.ts";
 import { parseSplitStream, readSplitStream } from "../../src/formats/splitstream/index.ts";
 import { TarStream } from "../../src/formats/tar/index.ts";
 import {
@@ -117,6 +121,20 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
       });
       for (let at = 0; at < bytes.length; at += 1000) stream.push(bytes.subarray(at, at + 1000));
       stream.end();
+    },
+  },
+  {
+    name: "attestations",
+    corpus: () => [
+      ...vectorsIn("sigstore/cosign-3.0.2/blobs/sha256", "").filter(({ length }) => length > 2),
+      ...vectorsIn("sigstore/cosign-2.4.1/blobs/sha256", ""),
+    ],
+    run(bytes) {
+      refusalsOnly(() => parseStatement(parseBundle(bytes).envelope.payload));
+      refusalsOnly(() => parseStatement(parseEnvelope(bytes).payload));
+      refusalsOnly(() => parseSimpleSigning(bytes));
+      refusalsOnly(() => parseReferrerList(bytes));
+      refusalsOnly(() => parseArtifactLayers(parseManifest(bytes).layers));
     },
   },
   {

@@ -92,7 +92,12 @@ export async function attachToIndex(
 /** As a document that scanners find, and where it can be signed, once more as a statement. */
 async function attachSbom(about: Descriptor, source: ImageTree, attaching: Attaching): Promise<readonly Attached[]> {
   const { buildTime, key, reference, toolVersion, writer } = attaching;
-  const sbom = await makeSbom(source, { name: reference, manifestDigest: about.digest, toolVersion, buildTime });
+  const sbom = await makeSbom(source, {
+    name: reference || about.digest,
+    manifestDigest: about.digest,
+    toolVersion,
+    buildTime,
+  });
   const mediaType = "application/vnd.cyclonedx+json";
   const layers = [{ bytes: sbom.bytes, mediaType }];
   const { digest } = await attachArtifact(writer, { artifactType: mediaType, subject: about, layers });
@@ -121,7 +126,7 @@ async function attachSignature(about: Descriptor, attaching: Attaching): Promise
   }
   const place = { about, reference, ...(earlier && { source: earlier }) };
   const { digest } = await attachCosignSignature(writer, place, key);
-  const says = `signed as ${reference}`;
+  const says = reference === "" ? "signed for no repository: --sign-as names one" : `signed as ${reference}`;
   const tagged: Attached = { kind: "signature", digest, as: `${referrersTag(about.digest)}.sig`, signed: true, says };
   const statement = { predicateType: PREDICATE_TYPE.cosignSignature, predicate: {} };
   return [tagged, await attachNewStatement("signature", { about, says, ...statement }, attaching)];
@@ -141,7 +146,7 @@ async function attachNewStatement(
   },
   { key, reference, writer }: Attaching,
 ): Promise<Attached> {
-  const subject = { name: reference, digest: digestSet(about.digest) };
+  const subject = { name: reference || about.digest, digest: digestSet(about.digest) };
   const { digest } = await attachStatement(writer, { about, subject, ...statement }, key);
   const signed = key !== undefined;
   return { kind, digest, as: signed ? BUNDLE_MEDIA_TYPE : IN_TOTO_MEDIA_TYPE, signed, says };

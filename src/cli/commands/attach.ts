@@ -8,7 +8,7 @@ import { KEY_BRIEF, type SignerRuleFlags, signerOptions, signerRuleFlags } from 
 import { sourceDateEpoch } from "../source-date-epoch.ts";
 import { version } from "../version.ts";
 
-interface Flags extends RegistryFlags, SignerRuleFlags {
+interface Flags extends RegistryFlags, Omit<SignerRuleFlags, "allowEcKey"> {
   readonly attest: string;
   readonly key?: string;
   readonly cert?: string;
@@ -18,6 +18,9 @@ interface Flags extends RegistryFlags, SignerRuleFlags {
   readonly json: boolean;
 }
 
+/** A key of either kind signs what is said: no firmware reads it. */
+const { allowEcKey: _, ...ruleFlags } = signerRuleFlags;
+
 export const attachCommand = buildCommand<Flags, [string], Context>({
   async func(flags, image) {
     await perform(this, flags.json, async () => {
@@ -26,7 +29,7 @@ export const attachCommand = buildCommand<Flags, [string], Context>({
         import("../show/attach.ts"),
       ]);
       const report = await attachImage(image, {
-        ...signerOptions(this, flags),
+        ...signerOptions(this, { ...flags, allowEcKey: true }),
         kinds: flags.attest,
         key: flags.key,
         signAs: flags.signAs,
@@ -41,7 +44,10 @@ export const attachCommand = buildCommand<Flags, [string], Context>({
     });
   },
   parameters: {
-    positional: imageArgument,
+    positional: {
+      kind: "tuple",
+      parameters: [{ ...imageArgument.parameters[0], brief: "HOST/NAME[:TAG] in a registry, or oci:DIR[:TAG]" }],
+    },
     flags: {
       attest: {
         ...textFlag("LIST", "What to say: signature, sbom, composefs; comma-separated, or all"),
@@ -50,7 +56,7 @@ export const attachCommand = buildCommand<Flags, [string], Context>({
       key: textFlag("KEY", `Key that signs it, RSA or EC: ${KEY_BRIEF}`),
       cert: textFlag("FILE", "Certificate of that key: signs composefs digests as the kernel takes them, too"),
       signAs: textFlag("HOST/NAME", "Repository to sign for (default: the one the image is in)"),
-      ...signerRuleFlags,
+      ...ruleFlags,
       platform: platformFlag,
       ...registryFlags,
       noCache: noCacheFlag,

@@ -27,7 +27,12 @@ export const referrersCommand = buildCommand<Flags, [string], Context>({
     });
   },
   parameters: {
-    positional: imageArgument,
+    positional: {
+      kind: "tuple",
+      parameters: [
+        { ...imageArgument.parameters[0], brief: "HOST/NAME[:TAG] in a registry, oci:DIR[:TAG] or oci-archive:FILE" },
+      ],
+    },
     flags: {
       key: listFlag("FILE", "Public key or certificate, PEM, whose signatures count; repeatable"),
       platform: platformFlag,

@@ -70,6 +70,7 @@ export const verifyCommand = buildCommand<Flags, [string?], Context>({
       "EXAMPLES",
       "  sealwright verify oci:./sealed --cert keys/db.crt",
       "  sealwright verify oci-archive:sealed.tar --cert old-db.crt --cert new-db.crt --json",
+      "  sealwright verify HOST/os:sealed --cert keys/db.crt --attestation-key cosign.pub --require signature,sbom",
       "  sealwright verify os.qcow2 --cert keys/db.crt",
       "  sealwright verify --host --cert db.crt --html verdict.html",
     ].join("\n"),

@@ -106,7 +106,7 @@ function judgeSimpleSigning(bytes: Uint8Array, { annotations }: Descriptor, opti
   return {
     kind: "signature",
     signature: whoSigned(bytes, [signature], options.keys),
-    says: reference === "" ? "signed, for any name" : `signed as ${reference}`,
+    says: reference === "" ? "signed for no repository" : `signed as ${reference}`,
     data: { reference },
   };
 }
