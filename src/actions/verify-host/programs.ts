@@ -7,10 +7,10 @@ import {
 import { parsePe } from "../../formats/pe/index.ts";
 import { findComposefsArguments, findText, parseUki, type Uki } from "../../formats/uki/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
-import { SealwrightError, VerificationError } from "../../lib/errors.ts";
+import { PolicyError, SealwrightError, VerificationError } from "../../lib/errors.ts";
 import { fold } from "../../model/disk/esp.ts";
 import type { HostEsp, HostFile } from "../../model/host/index.ts";
-import { requireBootableUki } from "../../model/os/index.ts";
+import { checkAddonCommandLine, requireBootableUki } from "../../model/os/index.ts";
 import { describeSigner } from "../../model/verdict/describe.ts";
 import type { HostVerdictBuilder } from "./verdict.ts";
 
@@ -120,15 +120,26 @@ export async function verifyUki(
     () => requireBootableUki(uki.pe.bytes, path),
     (found) => `kernel ${(findText(found, ".uname") ?? "of unknown version").trim()}`,
   );
-  const addons = programs.flatMap(({ addon, evidence }) =>
-    addon === undefined || evidence instanceof SealwrightError ? [] : [addon],
-  );
+  const addons = programs.flatMap(({ addon, evidence, path: place }) => {
+    if (addon === undefined || evidence instanceof SealwrightError) return [];
+    judgeAddon(verdict, place, addon);
+    return [addon];
+  });
   await verdict.check(
     "command-line",
     () => requireSigned(commandLine, commandLines(uki), addons),
     (shown) => shown,
   );
   return program;
+}
+
+/** The stub takes what firmware accepts, so that a signed addon can lead away from the seal. */
+function judgeAddon(verdict: HostVerdictBuilder, path: string, commandLine: string): void {
+  for (const { breaksSeal, code, message } of checkAddonCommandLine(commandLine)) {
+    const shown = `${path}: ${message}`;
+    if (breaksSeal) verdict.broken("command-line", new PolicyError(code, shown, { data: { path } }));
+    else verdict.warn("command-line", { code, message: shown });
+  }
 }
 
 function judge(verdict: HostVerdictBuilder, link: "boot-loader" | "uki", { evidence, path }: HostProgram): void {

@@ -12,8 +12,10 @@ import {
   writeHost,
 } from "../../../test/tools/host-tree.ts";
 import { makeSealedDisk, NOW, type SealedDisk } from "../../../test/tools/sealed-disk.ts";
+import { stubPath } from "../../../test/tools/ukify.ts";
 import { computeAuthenticodeDigest } from "../../formats/authenticode/index.ts";
 import { certificateList, encodeSignatureLists, imageHashList } from "../../formats/esl/index.ts";
+import { buildUki } from "../../formats/uki/index.ts";
 import { parseCertificates } from "../../formats/x509/index.ts";
 import { parseGuid } from "../../lib/bytes/guid.ts";
 import type { Link } from "../../model/verdict/verdict.ts";
@@ -73,6 +75,26 @@ test("verifyHost() reads an ESP that is mounted", async () => {
   const verdict = await verify({ "proc/self/mountinfo": `${mountinfo(disk.id)}${mount}`, ...files });
   expect(verdict.links.find(({ name }) => name === "esp")?.detail).toBe("/efi, 2 files");
   expect(verdict.holds).toBe(true);
+});
+
+test("verifyHost() judges what a signed addon brings to the command line", async () => {
+  const mount = "60 33 254:2 / /efi rw,relatime - vfat /dev/vda2 rw\n";
+  const files = Object.fromEntries(Object.entries(esp).map(([name, bytes]) => [`efi/${name}`, bytes]));
+  const host = async (words: string) => {
+    const { bytes } = await buildUki(readFileSync(await stubPath("262-x64", "addon")), { cmdline: Buffer.from(words) });
+    const addon = await disk.sign(bytes);
+    return await verify({
+      "proc/self/mountinfo": `${mountinfo(disk.id)}${mount}`,
+      "proc/cmdline": `rw quiet composefs=${disk.id} ${words}\n`,
+      ...files,
+      [`efi/${disk.uki}.extra.d/a.addon.efi`]: addon,
+      ...measured([...started(), computeAuthenticodeDigest(addon)]),
+    });
+  };
+  const harmless = await host("loglevel=4");
+  expect([harmless.holds, codes(harmless, "warning")]).toEqual([true, []]);
+  expect(codes(await host("init=/bin/sh"), "broken")).toEqual(["addon.cmdline.init"]);
+  expect(codes(await host("selinux=0"), "warning")).toEqual(["addon.cmdline.security-module"]);
 });
 
 test("verifyHost() goes by the certificates that are named, and tells how db differs", async () => {
