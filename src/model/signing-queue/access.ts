@@ -2,7 +2,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { NotFoundError, quote, UsageError, VerificationError } from "../../lib/errors.ts";
 import type { SigningQueue } from "./database.ts";
-import { sha256Hex } from "./requests.ts";
+import { sha256Hex } from "./request-row.ts";
 
 /** `builder` submits, `approver` decides, `auditor` reads. Everybody may read. */
 export const ROLES = ["builder", "approver", "auditor"] as const;

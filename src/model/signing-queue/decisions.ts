@@ -1,6 +1,6 @@
 import { PolicyError, type SealwrightError, UsageError } from "../../lib/errors.ts";
 import type { SigningQueue } from "./database.ts";
-import { changeRequest, expireIfDue, lockRequest, type RequestRow } from "./requests.ts";
+import { changeRequest, expireIfDue, lockRequest, type RequestRow } from "./request-row.ts";
 import type { RequestState } from "./state.ts";
 
 export interface NewDecision {

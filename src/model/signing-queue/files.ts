@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { FormatError, NotFoundError, quote } from "../../lib/errors.ts";
 import type { SigningQueue } from "./database.ts";
-import { advanceWhenComplete, expireIfDue, lockRequest, requireState } from "./requests.ts";
+import { advanceWhenComplete, expireIfDue, lockRequest, requireState } from "./request-row.ts";
 
 /** Large enough that rows do not count, small enough to hold several. */
 const CHUNK_SIZE = 1 << 20;

@@ -9,7 +9,8 @@ import type { Transaction } from "kysely";
 import { UsageError } from "../../lib/errors.ts";
 import { type AuditWriter, appendAudit } from "./audit.ts";
 import type { SigningQueue } from "./database.ts";
-import { changeRequest, lockRequest, type Refusal, type RequestRow } from "./requests.ts";
+import { changeRequest, lockRequest, type RequestRow } from "./request-row.ts";
+import type { Refusal } from "./requests.ts";
 import type { Tables } from "./schema.ts";
 import { JOB_STATES, type JobState } from "./state.ts";
 
