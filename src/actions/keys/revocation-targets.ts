@@ -6,7 +6,7 @@ import { certificateHashList, certificateList, imageHashList, type SignatureList
 import { type Certificate, parseCertificate } from "../../formats/x509/index.ts";
 import type { Guid } from "../../lib/bytes/guid.ts";
 import { equalBytes, fromHex, toHex } from "../../lib/bytes/numbers.ts";
-import { NotFoundError, PolicyError, quote } from "../../lib/errors.ts";
+import { NotFoundError, PolicyError, quote, UsageError } from "../../lib/errors.ts";
 import { exists, openInputFile, readExactly } from "../../model/host-io/files.ts";
 import { type LoadProgramsOptions, loadPrograms, type ProgramRole } from "../../model/programs/index.ts";
 
@@ -32,10 +32,13 @@ export interface RevocationOptions extends LoadProgramsOptions {
 }
 
 const HASH = /^(?:sha256:)?([0-9a-fA-F]{64})$/;
+/** No name of an image has so many hex digits and nothing else. */
+const ALMOST_HASH = /^(?:sha256:)?[0-9a-fA-F]{40,}$/;
 /** Safety limit: certificates have some KiB. */
 const MAX_CERTIFICATE_SIZE = 64 * 1024;
 
 /**
+ * @throws {UsageError} `keys.revoke.hash`
  * @throws {NotFoundError} `keys.revoke.no-program` for an image or a disk without any UKI
  * @throws {FormatError} as `loadPrograms`, `parseCertificate`
  */
@@ -43,6 +46,10 @@ export async function findRevocations(target: string, options: RevocationOptions
   const hex = HASH.exec(target)?.[1];
   if (hex !== undefined) {
     return [{ kind: "image-hash", hash: fromHex(hex.toLowerCase(), "Authenticode digest", "keys.revoke.hash") }];
+  }
+  if (ALMOST_HASH.test(target)) {
+    const found = `${target.replace(/^sha256:/, "").length} hex digits`;
+    throw new UsageError("keys.revoke.hash", `${quote(target)}: found ${found}, expected the 64 of a SHA-256 digest`);
   }
   const certificate = await loadCertificate(target);
   if (certificate !== undefined) {

@@ -183,6 +183,7 @@ describe("what a revocation stops:", () => {
 describe("revokeKeys() refuses", () => {
   test.each<[string, string, (directory: string) => Promise<unknown>]>([
     ["nothing", "keys.revoke.nothing", (directory) => revoke(directory, [])],
+    ["a digest that lost its end", "keys.revoke.hash", (directory) => revoke(directory, [hash("one").slice(1)])],
     [
       "what is revoked already",
       "keys.revoke.known-already",

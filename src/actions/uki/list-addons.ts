@@ -48,9 +48,13 @@ export async function inspectAddon(path: string): Promise<AddonReport> {
   const { addons, kind } = await listAddons(path);
   const [addon] = addons;
   if (kind !== "file" || addon === undefined) {
-    throw new NotFoundError("addon.none", `${quote(path)} is no addon, it is an ${kind}`, {
-      hint: "sealwright uki addon list shows those in an image or on a disk",
-    });
+    throw new NotFoundError(
+      "addon.none",
+      `${quote(path)}: found no addon, but ${kind === "image" ? "an image" : "a disk"}`,
+      {
+        hint: "sealwright uki addon list shows those in an image or on a disk",
+      },
+    );
   }
   return addon;
 }
