@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { attributesOf, type VariableName } from "../../formats/efivars/index.ts";
@@ -50,8 +51,9 @@ export async function writeEfiVariable(
   }
 }
 
+/** Nothing is truncated first: to efivarfs a write is the whole new value, and an empty one would delete the variable. */
 async function writeOnce(path: string, content: Uint8Array): Promise<void> {
-  await using handle = await open(path, "w", 0o644);
+  await using handle = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o644);
   const { bytesWritten } = await handle.write(content, 0, content.length);
   if (bytesWritten !== content.length) throw new RangeError(`${bytesWritten} of ${content.length} bytes were written`);
 }
