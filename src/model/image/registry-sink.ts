@@ -21,8 +21,8 @@ export class RegistrySink implements ImageSink {
   /** Blobs and manifests that are there, by size. */
   readonly #present = new Map<BlobDigest, number>();
   readonly #manifests = new Map<BlobDigest, Uint8Array>();
-  /** Manifests that the registry lists among the referrers of their subjects by itself. */
-  readonly #listed = new Set<BlobDigest>();
+  /** Manifests that the registry lists by itself, among the referrers of these subjects. */
+  readonly #listed = new Map<BlobDigest, BlobDigest>();
 
   constructor(repository: Repository, { signal }: ImageWriterOptions = {}) {
     this.#repository = repository;
@@ -49,7 +49,7 @@ export class RegistrySink implements ImageSink {
     const { bytes, end } = first;
     if (isManifest) {
       const subject = await this.#repository.storeManifest(bytes, blob.mediaType, end.digest);
-      if (subject !== undefined) this.#listed.add(end.digest);
+      if (subject !== undefined) this.#listed.set(end.digest, subject);
       this.#manifests.set(end.digest, bytes);
     } else {
       await this.#upload(bytesBody(bytes), end.digest);
@@ -81,7 +81,7 @@ export class RegistrySink implements ImageSink {
 
   async publish({ entries, referrers }: Publication): Promise<void> {
     const unlisted = Map.groupBy(
-      referrers.filter(({ descriptor }) => !this.#listed.has(descriptor.digest)),
+      referrers.filter(({ descriptor, subject }) => this.#listed.get(descriptor.digest) !== subject),
       ({ subject }) => subject,
     );
     for (const [subject, group] of unlisted) {
