@@ -42,7 +42,11 @@ interface ServerProcess extends AsyncDisposable {
 async function startServer(queue: string, fate = ""): Promise<ServerProcess> {
   const keys = JSON.stringify(approvers.map(({ key, name }) => [name, Buffer.from(key.spki).toString("base64")]));
   const args = ["--disable-warning=ExperimentalWarning", SERVER, queue, join(temp.path, "authority"), keys, fate];
-  const child: ChildProcess = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child: ChildProcess = spawn(process.execPath, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    // One that is killed leaves what it was working on.
+    env: { ...process.env, TMPDIR: temp.path },
+  });
   const signed: string[] = [];
   const errors: string[] = [];
   const listening = Promise.withResolvers<string>();
