@@ -31,7 +31,7 @@ function showEntry(entry: AuditEntry): string[] {
       ["  image", `${image.readFrom ?? image.source}  ${image.manifestDigest}  ${image.platform}`],
       ["  request", request],
       ["  system", `${os.id} ${os.version ?? ""}, kernel ${kernel}`.replace(" ,", ",")],
-      ...(entry.commandLine === undefined ? [] : [["  command line", entry.commandLine] as [string, string]]),
+      ...(entry.commandLine === undefined ? [] : [["  arguments", entry.commandLine] as [string, string]]),
       ...(refusal === undefined ? [] : [["  refused", `${refusal.message} [${refusal.code}]`] as [string, string]]),
       ...items.map((item): [string, string] => [
         `  ${event === "signed" ? "signed" : "asked for"}`,

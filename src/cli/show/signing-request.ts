@@ -11,10 +11,7 @@ import { printable } from "./printable.ts";
 export function showPrepared(report: PrepareReport): Shown {
   const { directory, loaderSignature, request, warnings } = report;
   const rows: [string, string][] = [
-    [
-      "request",
-      `${directory}  ${ROUND[request.round]}${request.round === "boot-loader" ? "" : `; the boot loader is signed ${LOADER[loaderSignature]}`}`,
-    ],
+    ["request", `${directory}  ${ROUND[request.round]}${LOADER[loaderSignature]}`],
     ...requestRows(request),
     ["next", NEXT[request.round](directory)],
   ];
@@ -31,7 +28,7 @@ const ROUND = {
 const LOADER = {
   "in the image": "; the boot loader of the image is signed",
   cache: "; the boot loader was signed for an earlier build",
-  "earlier round": "; the boot loader was signed in the first",
+  "earlier round": "; the boot loader was signed in an earlier one",
   "to be signed": "",
 } as const;
 
