@@ -7,6 +7,7 @@ import {
   parseBootEntry,
 } from "../../../formats/bls/index.ts";
 import { PolicyError } from "../../../lib/errors.ts";
+import { inFile } from "../../../lib/in-file.ts";
 import type { MenuEntry } from "../../../model/disk/boot-menu.ts";
 import { findEspFile, fold, readEspFile, type EspFile as StoredFile } from "../../../model/disk/esp.ts";
 import { ESP, entryFileName, entrySortKey } from "../../../model/disk/layout.ts";
@@ -108,9 +109,9 @@ function findLoaderVersion({ esp, files }: StoredDisk, { parts }: Deployment): n
   const versions = [ESP.fallbackLoader(parts.architecture), ESP.loader(parts.architecture)]
     .map((path) => findEspFile(files, path))
     .filter((file): file is StoredFile => file !== undefined)
-    .map((file) => readLoaderVersion(readEspFile(esp.volume, file)));
-  // Firmware starts either; without a version, none is assumed to know new keys.
-  return versions.some((version) => version === undefined) ? undefined : Math.min(...(versions as number[]));
+    .map((file) => inFile(file.path, () => readLoaderVersion(readEspFile(esp.volume, file))));
+  // Firmware starts either. One that does not tell its version is not assumed to know new keys.
+  return versions.length === 0 ? undefined : Math.min(...versions.map((version) => version ?? 0));
 }
 
 /**

@@ -35,10 +35,10 @@ const ROOT_FREE_SIZE = 1 << 30;
 export function planUpdate(input: UpdatePlanInput): DiskPlan {
   const { stored, time } = input;
   const { disk, table } = stored;
-  const table2 = input.size === undefined ? undefined : growTable(stored, input.size);
   const size = input.size ?? disk.source.size;
-  const rootPartition = table2?.root ?? stored.root.partition;
-  const partitions = table2?.partitions ?? table.partitions;
+  const grown = input.size === undefined ? undefined : growTable(stored, size);
+  const { partitions, root: rootPartition } = grown ?? { partitions: table.partitions, root: stored.root.partition };
+  const tables = grown && encodeTables(stored, size, partitions);
   const esp = planEsp(input);
   const root = planRoot(input, rootPartition);
   const old = new StoredRange(disk.source);
@@ -46,7 +46,6 @@ export function planUpdate(input: UpdatePlanInput): DiskPlan {
   function* others(from: number, to: number): Generator<Piece<DiskContent>, void, void> {
     if (from < to) yield { offset: from, content: old, from, size: to - from };
   }
-  const tables = table2 === undefined ? undefined : encodeTables(stored, size, partitions);
   const volumes = [
     { partition: stored.esp.partition, pieces: () => esp.pieces() },
     { partition: rootPartition, pieces: () => root.pieces() },
