@@ -150,6 +150,8 @@ cfs_mount_tree()
 	mkdir -p "$cfs_work/phys" "$cfs_work/erofs" "$cfs_work/top"
 	cfs_device=$(cfs_device_of "$cfs_root")
 	mount -o bind "$cfs_root" "$cfs_work/phys" || cfs_refuse "cannot bind the physical root"
+	# systemd shares mounts: what is mounted over the one place would come to be over the other.
+	mount --make-private "$cfs_work/phys" || cfs_refuse "cannot make the physical root private"
 	mount -t erofs -o ro,loop /proc/self/fd/3 "$cfs_work/erofs" || cfs_refuse "cannot mount image $cfs_id"
 	exec 3<&-
 	mount -t overlay -o "ro,metacopy=on,redirect_dir=on$cfs_verity,lowerdir=$cfs_work/erofs::$cfs_work/phys/composefs/objects" \
