@@ -98,8 +98,4 @@ const seal = (name: string, ...more: string[]): Command =>
 // What a seal has to read, skopeo reads into a layout; what both leave in the registry, neither moves.
 await measure("sealwright seal tag -> tag, nothing known", seal("sealed"), pulled);
 await measure("sealwright seal tag -> tag, layers known", seal("sealed-again"), pulled);
-await measure(
-  "sealwright seal --attest, layers known",
-  seal("sealed-said", "--attest", "signature,composefs"),
-  pulled,
-);
+await measure("sealwright seal --attest, layers known", seal("sealed-said", "--attest", "signature,composefs"), pulled);
