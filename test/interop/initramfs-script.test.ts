@@ -92,7 +92,7 @@ describe("the boot script on the images of a disk", () => {
       { [C]: `sha256:${C} x`, [A]: `sha512:${A} x` },
       `${C} ,verity=require`,
     ],
-    ["one without fs-verity where that is tolerated", `composefs=?${A}`, { [A]: "" }, `${A}`],
+    ["one without fs-verity where that is tolerated", `composefs=?${A}`, { [A]: "" }, A],
     [
       "one with fs-verity where it could be missing",
       `composefs=?${A}`,
