@@ -9,8 +9,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { codeOfAsync } from "../../../test/code-of.ts";
 import { KERNEL_VERSION, type SmallOs, writeSmallOs } from "../../../test/small-os.ts";
 import { stubPath } from "../../../test/tools/ukify.ts";
+import { encodeImageIndex, MEDIA_TYPE } from "../../formats/oci/index.ts";
 import { encodeSigningRequest, hashDocument, parseSigningRequest } from "../../formats/signing-request/index.ts";
 import { findSection, findText, parsePcrPolicies, parseUki } from "../../formats/uki/index.ts";
+import { openImageWriter } from "../../model/image/image-writer.ts";
+import { openImage } from "../../model/image/open-image.ts";
 import { openTreeSource } from "../../model/source/tree-source.ts";
 import { lookup } from "../../model/tree/tree.ts";
 import { generateKeys } from "../keys/generate-keys.ts";
@@ -390,6 +393,21 @@ describe("with PCR policies, there is a round for them", () => {
     const work = () => sealImage(from, { to: `oci:${place("never")}`, ...signer, pcrPublicKeyPath: `${pcr}.pub` });
     expect(await codeOfAsync(work)).toBe("seal.pcr-key-missing");
   });
+});
+
+test("prepareSeal() asks for one image of an index, and wants to know which", async () => {
+  const layout = place("index");
+  await writeSmallOs(`oci:${layout}:amd64`);
+  await using writer = await openImageWriter(`oci:${layout}:both`);
+  await using image = await openImage(`oci:${layout}:amd64`);
+  const platform = { os: "linux", architecture: "amd64" };
+  const entry = { mediaType: image.manifestMediaType, digest: image.manifestDigest, size: image.manifestBytes.length };
+  const manifestBytes = encodeImageIndex({ schemaVersion: 2, manifests: [{ ...entry, platform }] });
+  await writer.commit({ manifestBytes, mediaType: MEDIA_TYPE.index });
+  const reference = `oci:${layout}:both`;
+  expect(await codeOfAsync(() => prepareSeal(reference, options(place("request"))))).toBe("seal.prepare-index");
+  const { request } = await prepareSeal(reference, options(place("request"), { platform: "linux/amd64" }));
+  expect(request.image).toMatchObject({ platform: "linux/amd64", manifestDigest: image.manifestDigest });
 });
 
 test("prepareSeal() refuses what it cannot ask for", async () => {

@@ -1,12 +1,15 @@
 /** The first half of a seal whose key is elsewhere: writes the request for signatures. */
 
 import { prepareSignature } from "../../formats/authenticode/index.ts";
+import { isIndexMediaType } from "../../formats/oci/index.ts";
 import type { SigningRequest } from "../../formats/signing-request/index.ts";
 import { type Certificate, parseCertificate, parsePublicKey } from "../../formats/x509/index.ts";
 import { NotFoundError, quote, UsageError } from "../../lib/errors.ts";
 import { silent } from "../../lib/progress.ts";
 import { exists, loadFile } from "../../model/host-io/files.ts";
-import { openImage } from "../../model/image/open-image.ts";
+import { hostPlatform } from "../../model/image/host-platform.ts";
+import { openImage, openImageSource } from "../../model/image/open-image.ts";
+import { chooseCandidate } from "../../model/image/source.ts";
 import { checkCommandLine, type OsProblem } from "../../model/os/index.ts";
 import { type CertificateRules, requireKeyType, requireValidity } from "../../model/signing/certificate-rules.ts";
 import {
@@ -67,7 +70,7 @@ export interface PrepareReport {
  * in the UKI: who signs cannot sign both at once without reading the image. A signature of the boot loader that was
  * made once is kept in the cache, and one round is enough until systemd-boot or the certificate changes.
  *
- * @throws {UsageError} `signer.certificate-missing`; `seal.addon.twice`
+ * @throws {UsageError} `signer.certificate-missing`, `seal.prepare-index`, `seal.addon.twice`
  * @throws {InputOutputError} `output.exists` when there is a request that is not an earlier, signed round of this one
  * @throws {VerificationError} `signing-request.signature-…` when an earlier round's signature is not one
  * @throws as `sealImage`
@@ -77,6 +80,7 @@ export async function prepareSeal(reference: string, options: PrepareOptions): P
   parseDigestFormats(options.digestFormats);
   const certificate = await loadSigningCertificate(options);
   const pcr = await loadPcrKey(options);
+  await requireOneImage(reference, options);
   const earlier = options.overwrite === true ? undefined : await findEarlierRound(directory, certificate);
   const image = await openImage(reference, { registries, ...(platform && { platform }), ...(signal && { signal }) });
   await using input = await openSealInput(image, options);
@@ -112,6 +116,17 @@ export async function prepareSeal(reference: string, options: PrepareOptions): P
     ...input.addons.flatMap(({ problems }) => problems),
   ];
   return { directory, request, loaderSignature, warnings };
+}
+
+/** Of an index, a seal in one takes every image; a request is for one, which has to be said. */
+async function requireOneImage(reference: string, { platform, registries, signal }: PrepareOptions): Promise<void> {
+  if (platform !== undefined) return;
+  await using source = await openImageSource(reference, { registries, ...(signal && { signal }) });
+  const { mediaType } = await chooseCandidate(source, { platform: hostPlatform(), platformRequired: false });
+  if (!isIndexMediaType(mediaType)) return;
+  throw new UsageError("seal.prepare-index", `${quote(reference)} is an index, and a request is for one image`, {
+    hint: "name the platform with --platform OS/ARCH",
+  });
 }
 
 /** A certificate is a few KiB. */
