@@ -132,6 +132,23 @@ test("detached machines live side by side, each with its own name, port and stor
   expect(readFileSync(path("state/sealwright/machines/first/vars.fd")).includes("Secure Boot db")).toBe(true);
 }, 120_000);
 
+test("a port that is in use is told as such", () => {
+  expect(sealwright(...run("one.raw", "--name", "web", "--detach", "-p", "18787:80")).status).toBe(0);
+  const second = sealwright(...run("two.raw", "-p", "18787:80"));
+  expect(second.stderr).toContain("cause: machine.qemu-ended");
+  expect(second.stderr).toContain("hint: the port is in use");
+  expect(sealwright("vm", "rm", "web", "--force").status).toBe(0);
+  expect([processes(), machines(), readdirSync(path("run"))]).toEqual([[], [], []]);
+}, 120_000);
+
+test("a machine that does not end in time ends with the last lines of its console, and leaves nothing", () => {
+  const { status, stderr } = sealwright(...run("one.raw", "--timeout", "0"));
+  expect(stderr).toContain("cause: machine.timeout");
+  expect(stderr).toContain("the guest still runs (time is over); its console ends with:");
+  expect(status).toBe(74);
+  expect([processes(), machines(), readdirSync(path("run"))]).toEqual([[], [], []]);
+}, 120_000);
+
 test.each(["SIGINT", "SIGTERM"] as const)(
   "%s ends the machine with the command, and leaves nothing",
   async (signal) => {

@@ -51,11 +51,12 @@ const KNOWN: Readonly<Record<Architecture, readonly Firmware[]>> = {
       store: "/usr/share/AAVMF/AAVMF_VARS.fd",
       requiresSmm: false,
     },
-    // Debian 12 has one build, which knows Secure Boot, under the name of the one for a store with keys.
+    // Debian 12 has one build, which knows Secure Boot, and no store but zeros beside the one with Microsoft's keys:
+    // enrolling replaces those. Its dbx stays.
     {
       code: "/usr/share/AAVMF/AAVMF_CODE.ms.fd",
       codeFormat: "raw",
-      store: "/usr/share/AAVMF/AAVMF_VARS.fd",
+      store: "/usr/share/AAVMF/AAVMF_VARS.ms.fd",
       requiresSmm: false,
     },
   ],
