@@ -28,10 +28,11 @@ const broken: TestReport = {
 
 test("showTest() has a line a check, the cause of what is broken, and the verdict's exit status", () => {
   expect(showTest(report)).toMatchObject({ exitCode: 0, json: report });
+  expect(showTest(report).text).toContain("ok    object               one bit of a file's object: reading gives");
   const { exitCode, text } = showTest(broken);
   expect(exitCode).toBe(80);
   expect(text).toContain(
-    "FAIL  usr                  /usr: can be written\n                           cause: seal.usr.writable",
+    "FAIL  /usr                 can be written\n                           cause: seal.usr.writable",
   );
 });
 

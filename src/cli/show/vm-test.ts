@@ -10,8 +10,9 @@ export function showTest(report: TestReport): Shown {
   const lines = [
     `${disk}: ${accelerator}`,
     "",
-    ...checks.flatMap(showCheck),
-    ...(tampering.length === 0 ? [] : ["", "changed on a copy:", ...tampering.flatMap(showCheck)]),
+    ...checks.flatMap((check) => showCheck(check, check.title, check.detail)),
+    ...(tampering.length === 0 ? [] : ["", "changed on a copy:"]),
+    ...tampering.flatMap((check) => showCheck(check, check.name, `${check.title}: ${check.detail}`)),
     "",
     holds ? `${disk}: the seal holds` : `${disk}: the seal does NOT hold`,
   ];
@@ -20,9 +21,9 @@ export function showTest(report: TestReport): Shown {
 
 const MARKS = { holds: "ok  ", broken: "FAIL", "not-tried": "--  " } as const;
 
-function showCheck({ code, detail, name, status, title }: TimedCheck): string[] {
-  const lines = [`${MARKS[status]}  ${name.padEnd(20)} ${title === name ? "" : `${title}: `}${detail}`];
-  return code === undefined ? lines : [...lines, `${" ".repeat(27)}cause: ${code}`];
+function showCheck({ code, status }: TimedCheck, what: string, detail: string): string[] {
+  const line = `${MARKS[status]}  ${what.padEnd(20)} ${detail}`;
+  return code === undefined ? [line] : [line, `${" ".repeat(27)}cause: ${code}`];
 }
 
 /** The report in the form that CI systems read. */
