@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { codeOfAsync } from "../../../test/code-of.ts";
 import { KERNEL_VERSION, type SmallOs, writeSmallOs } from "../../../test/small-os.ts";
+import { OSSLSIGNCODE } from "../../../test/tools/osslsigncode.ts";
 import { stubPath } from "../../../test/tools/ukify.ts";
 import { encodeImageIndex, MEDIA_TYPE } from "../../formats/oci/index.ts";
 import { encodeSigningRequest, hashDocument, parseSigningRequest } from "../../formats/signing-request/index.ts";
@@ -183,7 +184,7 @@ const WAYS: [string, (request: string, name: string) => void][] = [
     (request, name) => {
       const [input, output] = [join(request, "files", name), join(request, "signatures", name)];
       execFileSync(
-        "osslsigncode",
+        OSSLSIGNCODE,
         ["sign", "-h", "sha256", "-certs", key("db.crt"), "-key", key("db.key"), "-in", input, "-out", output],
         { stdio: "pipe" },
       );
@@ -194,12 +195,12 @@ const WAYS: [string, (request: string, name: string) => void][] = [
     (request, name) => {
       const [input, signed] = [join(request, "files", name), place("signed")];
       execFileSync(
-        "osslsigncode",
+        OSSLSIGNCODE,
         ["sign", "-h", "sha256", "-certs", key("db.crt"), "-key", key("db.key"), "-in", input, "-out", signed],
         { stdio: "pipe" },
       );
       execFileSync(
-        "osslsigncode",
+        OSSLSIGNCODE,
         ["extract-signature", "-in", signed, "-out", join(request, "signatures", `${name}.p7s`)],
         { stdio: "pipe" },
       );

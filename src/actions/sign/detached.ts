@@ -5,6 +5,7 @@ import {
   createSignature,
   removeSignatures,
 } from "../../formats/authenticode/index.ts";
+import { unwrapCertificate } from "../../formats/pe/index.ts";
 import { isSameCertificate, parsePem } from "../../formats/x509/index.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { UsageError, VerificationError } from "../../lib/errors.ts";
@@ -89,5 +90,5 @@ async function loadSignature(path: string): Promise<Uint8Array> {
   const what = `signature ${path}`;
   const bytes = await loadFile(path, what, MAX_SIGNATURE_FILE_SIZE, "sign.signature-too-large");
   const block = parsePem(bytes, what).find(({ label }) => label === "PKCS7" || label === "CMS");
-  return block?.bytes ?? bytes;
+  return block?.bytes ?? unwrapCertificate(bytes);
 }

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { codeOfAsync } from "../../../test/code-of.ts";
 import { sharedFixture, vector } from "../../../test/fixtures.ts";
 import { startTimestampAuthority, type TimestampAuthority } from "../../../test/timestamp-authority.ts";
+import { OSSLSIGNCODE } from "../../../test/tools/osslsigncode.ts";
 import { encodePem } from "../../formats/x509/index.ts";
 import { attachSignatures, removeFileSignatures, signDetached } from "./detached.ts";
 import { listFileSignatures } from "./list-signatures.ts";
@@ -51,6 +52,14 @@ function accepts(program: string, ...args: readonly string[]): boolean {
     return false;
   }
 }
+/** With the header of a certificate table's entry, as osslsigncode 2.5 extracts signatures. */
+function wrapped(der: Buffer): Buffer {
+  const header = Buffer.alloc(8);
+  header.writeUInt32LE(8 + der.length);
+  header.writeUInt16LE(0x0200, 4);
+  header.writeUInt16LE(2, 6);
+  return Buffer.concat([header, der, Buffer.alloc(-der.length & 7)]);
+}
 const sbverify = (name: string, path: string): boolean => accepts("sbverify", "--cert", at(`${name}.crt`), path);
 
 describe("a file signed with two keys at once", () => {
@@ -65,10 +74,10 @@ describe("a file signed with two keys at once", () => {
   test("has signatures that osslsigncode takes; of files with two it reads none", async () => {
     for (const name of ["db", "db2"]) {
       const { output } = await signFile(unsigned, optionsFor("alone.efi", name));
-      expect(accepts("osslsigncode", "verify", "-in", output, "-CAfile", at(`${name}.crt`))).toBe(true);
+      expect(accepts(OSSLSIGNCODE, "verify", "-in", output, "-CAfile", at(`${name}.crt`))).toBe(true);
     }
     const { output } = await signFile(unsigned, optionsFor("two.efi", "db", "db2"));
-    expect(accepts("osslsigncode", "verify", "-in", output, "-CAfile", at("db.crt"))).toBe(false);
+    expect(accepts(OSSLSIGNCODE, "verify", "-in", output, "-CAfile", at("db.crt"))).toBe(false);
   });
 
   test("has the bytes of signing twice, and of sbsign behind it", async () => {
@@ -115,9 +124,10 @@ describe("a detached signature", () => {
   test("of sbsign, of osslsigncode, in DER and in PEM is attached", async () => {
     const key = ["--key", at("db.key"), "--cert", at("db.crt")];
     run("sbsign", "--detached", ...key, "--output", at("sbsign.p7s"), unsigned);
-    run("osslsigncode", "extract-signature", "-in", pe("addon.osslsigncode.efi"), "-out", at("ossl.p7s"));
+    run(OSSLSIGNCODE, "extract-signature", "-in", pe("addon.osslsigncode.efi"), "-out", at("ossl.p7s"));
     writeFileSync(at("sbsign.pem"), encodePem("PKCS7", readFileSync(at("sbsign.p7s"))));
-    for (const name of ["sbsign.p7s", "ossl.p7s", "sbsign.pem"]) {
+    writeFileSync(at("wrapped.p7s"), wrapped(readFileSync(at("ossl.p7s"))));
+    for (const name of ["sbsign.p7s", "ossl.p7s", "sbsign.pem", "wrapped.p7s"]) {
       const options = { ...base, signaturePaths: [at(name)], output: at("attached.efi") };
       const { output } = await attachSignatures(unsigned, options);
       expect(sbverify("db", output), name).toBe(true);
@@ -153,7 +163,7 @@ describe("a timestamp", () => {
     const stamped = await signFile(unsigned, { ...optionsFor("stamped.efi", "db"), timestampUrl: authority.url });
     expect(sbverify("db", stamped.output)).toBe(true);
     const trust = ["-CAfile", at("db.crt"), "-TSA-CAfile", authority.certificatePath];
-    const said = run("osslsigncode", "verify", "-in", stamped.output, ...trust);
+    const said = run(OSSLSIGNCODE, "verify", "-in", stamped.output, ...trust);
     expect(said).toMatch(/Timestamp Server Signature verification: ok/);
     expect(said).toMatch(/Number of verified signatures: 1/);
     const [facts] = (await listFileSignatures(stamped.output)).signatures;
@@ -164,7 +174,7 @@ describe("a timestamp", () => {
     const key = ["-certs", at("db.crt"), "-key", at("db.key"), "-ts", authority.url, "-h", "sha256"];
     rmSync(at("ossl.efi"), { force: true });
     // Not the synchronous form: the authority answers from this process.
-    await promisify(execFile)("osslsigncode", ["sign", ...key, "-in", unsigned, "-out", at("ossl.efi")]);
+    await promisify(execFile)(OSSLSIGNCODE, ["sign", ...key, "-in", unsigned, "-out", at("ossl.efi")]);
     const [facts] = (await listFileSignatures(at("ossl.efi"))).signatures;
     expect(facts).toMatchObject({ holds: true, timestamp: { authority: "CN=test timestamps" } });
   });

@@ -7,6 +7,7 @@ import * as fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { codeOf } from "../../../test/code-of.ts";
 import { sharedFixture, vector } from "../../../test/fixtures.ts";
+import { OSSLSIGNCODE } from "../../../test/tools/osslsigncode.ts";
 import { toHex } from "../../lib/bytes/numbers.ts";
 import { parseSignatureLists } from "../esl/index.ts";
 import { parsePe, replaceCertificates } from "../pe/index.ts";
@@ -221,7 +222,7 @@ describe("other tools", () => {
       const signed = await signPe(pe(name), signer("db"), { signingTime });
       const path = store(name, signed);
       execFileSync("sbverify", ["--cert", dbCertificate, path], { stdio: "pipe" });
-      const text = execFileSync("osslsigncode", ["verify", "-CAfile", dbCertificate, path], { encoding: "utf8" });
+      const text = execFileSync(OSSLSIGNCODE, ["verify", "-CAfile", dbCertificate, path], { encoding: "utf8" });
       expect(text).toContain("Signature verification: ok");
       expect(verifyPe(signed, { db, dbx })).toMatchObject({ by: "certificate", index: 0 });
     },
@@ -243,7 +244,7 @@ describe("other tools", () => {
     const osslsigned = join(directory, "osslsigncode.efi");
     execFileSync("sbsign", ["--key", key, "--cert", dbCertificate, "--output", sbsigned, input], { stdio: "pipe" });
     const keys = ["-certs", dbCertificate, "-key", key, "-h", "sha256"];
-    execFileSync("osslsigncode", ["sign", ...keys, "-in", input, "-out", osslsigned], { stdio: "pipe" });
+    execFileSync(OSSLSIGNCODE, ["sign", ...keys, "-in", input, "-out", osslsigned], { stdio: "pipe" });
     for (const path of [sbsigned, osslsigned]) {
       expect(verifyPe(readFileSync(path), { db, dbx })).toMatchObject({ by: "certificate" });
     }

@@ -56,6 +56,23 @@ export function readCertificateTable(pe: Pe): CertificateEntry[] {
 }
 
 /**
+ * A PKCS#7 signature that may come with the header it has in a certificate table: osslsigncode before 2.6 extracts it so.
+ *
+ * @returns a view of the DER; anything else is returned as it is
+ */
+export function unwrapCertificate(bytes: Uint8Array): Uint8Array {
+  if (bytes.length < CERTIFICATE.content) return bytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = view.getUint32(CERTIFICATE.length, true);
+  const wrapped =
+    view.getUint16(CERTIFICATE.revision, true) === WIN_CERT_REVISION_2_0 &&
+    view.getUint16(CERTIFICATE.type, true) === WIN_CERT_TYPE_PKCS_SIGNED_DATA &&
+    length >= CERTIFICATE.content &&
+    alignUp(length, CERTIFICATE.alignment) === alignUp(bytes.length, CERTIFICATE.alignment);
+  return wrapped ? bytes.subarray(CERTIFICATE.content, Math.min(length, bytes.length)) : bytes;
+}
+
+/**
  * Adds a PKCS#7 signature behind those a file has.
  *
  * Entries already there stay as they are, so their signatures stay valid. Writes the directory and CheckSum.

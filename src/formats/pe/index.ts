@@ -11,7 +11,13 @@
  * Written after the Microsoft PE/COFF specification, revision 11, and UEFI 2.10 section 2.1.1. Object files, imports,
  * exports, relocations and long section names (`/n`) are not interpreted.
  */
-export { appendCertificate, type CertificateEntry, readCertificateTable, replaceCertificates } from "./certificates.ts";
+export {
+  appendCertificate,
+  type CertificateEntry,
+  readCertificateTable,
+  replaceCertificates,
+  unwrapCertificate,
+} from "./certificates.ts";
 export { requireLoadable } from "./check.ts";
 export { computePeChecksum, setPeChecksum } from "./checksum.ts";
 export {

@@ -10,7 +10,7 @@ import {
 } from "../../formats/authenticode/index.ts";
 import { ATTRIBUTE, parseSignedAttributes } from "../../formats/cms/index.ts";
 import { DerReader } from "../../formats/der/index.ts";
-import { appendCertificate, parsePe } from "../../formats/pe/index.ts";
+import { appendCertificate, parsePe, unwrapCertificate } from "../../formats/pe/index.ts";
 import type { Certificate } from "../../formats/x509/index.ts";
 import { equalBytes, toHex } from "../../lib/bytes/numbers.ts";
 import { quote, SealwrightError, VerificationError } from "../../lib/errors.ts";
@@ -37,7 +37,7 @@ export function completePe(
       case "raw":
         return attachSignature(pe, { certificate, message, signature: brought.bytes });
       case "pkcs7":
-        return requireSignedFor(appendCertificate(parsePe(pe), brought.bytes), certificate, what);
+        return requireSignedFor(appendCertificate(parsePe(pe), unwrapCertificate(brought.bytes)), certificate, what);
       case "pe":
         return requireSignedFor(
           appendCertificate(parsePe(pe), findSignature(brought.bytes, certificate, what)),
