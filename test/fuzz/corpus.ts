@@ -1,12 +1,14 @@
 /** Valid inputs to start from: data of the project, and what its writers make. */
 import { readdirSync, readFileSync } from "node:fs";
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { deflateSync, gzipSync, inflateSync, zstdCompressSync } from "node:zlib";
+import { encodeAwsVariables } from "../../src/formats/awsuefi/index.ts";
 import { encodeCpio } from "../../src/formats/cpio/index.ts";
 import { type Ext4Node, planExt4 } from "../../src/formats/ext4/index.ts";
 import { type FatNode, planFat } from "../../src/formats/fat/index.ts";
 import { encodeGpt, PARTITION_TYPES } from "../../src/formats/gpt/index.ts";
 import { encodeQcow2 } from "../../src/formats/qcow2/index.ts";
 import { type ByteString, byteString } from "../../src/lib/bytes/byte-string.ts";
+import { crc32cOf } from "../../src/lib/bytes/crc32c.ts";
 import { parseGuid } from "../../src/lib/bytes/guid.ts";
 import { type Piece, shiftPieces } from "../../src/lib/bytes/piece.ts";
 import { sharedFixture, vector } from "../fixtures.ts";
@@ -155,4 +157,24 @@ export function initramfses(): Uint8Array[] {
     ]),
   ]);
   return [plain, gzipSync(plain), zstdCompressSync(plain), Buffer.concat([plain, gzipSync(plain)])];
+}
+
+/** The variables within EC2's form, one with everything a variable can have. */
+export function awsVariables(): Uint8Array[] {
+  const vendor = parseGuid("8be4df61-93ca-11d2-aa0d-00e098032b8c");
+  const [time, digest] = [new Uint8Array(16).fill(1), new Uint8Array(32).fill(2)];
+  const plain = { name: "SecureBoot", vendor, attributes: 6, data: new Uint8Array(1) };
+  const signed = { name: "db", vendor, attributes: 0x27, data: new Uint8Array(70).fill(7), time, digest };
+  return [inflateSync(encodeAwsVariables([plain, signed]).subarray(AWS_HEADER_SIZE))];
+}
+
+const AWS_HEADER_SIZE = 16;
+
+/** Packed as EC2 has them, with the checksum put right: what is mutated comes past it. */
+export function packAwsVariables(body: Uint8Array): Uint8Array {
+  const head = Buffer.alloc(AWS_HEADER_SIZE);
+  head.write("AMZNUEFI", "latin1");
+  const bytes = Buffer.concat([head, deflateSync(body)]);
+  bytes.writeUInt32LE(crc32cOf(bytes.subarray(12)), 8);
+  return bytes;
 }

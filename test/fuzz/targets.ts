@@ -9,6 +9,7 @@ import {
   verifyPe,
   verifySignatureTimestamp,
 } from "../../src/formats/authenticode/index.ts";
+import { parseAwsVariables } from "../../src/formats/awsuefi/index.ts";
 import { parseBootEntry, parseEntryName, parseLoaderConf } from "../../src/formats/bls/index.ts";
 import { parseSignedData } from "../../src/formats/cms/index.ts";
 import { parseArtifactLayers } from "../../src/formats/composefs-artifact/index.ts";
@@ -78,12 +79,14 @@ import { applyLayer, emptyTree } from "../../src/model/tree/apply.ts";
 import { vector } from "../fixtures.ts";
 import { ODD_LAYERS } from "../odd-layers.ts";
 import {
+  awsVariables,
   ext4Image,
   fatImage,
   fixturesIn,
   gptDisk,
   initramfses,
   installedDisk,
+  packAwsVariables,
   qcow2Disk,
   texts,
   vectorsIn,
@@ -191,6 +194,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
       texts("pkcs11:token=a%20b;id=%01;type=private;slot-id=1?pin-source=file:/a&module-path=/b.so", "pkcs11:"),
     run: (bytes) => void parsePkcs11Uri(text(bytes)),
   },
+  { name: "awsuefi", corpus: awsVariables, run: (bytes) => void parseAwsVariables(packAwsVariables(bytes)) },
   {
     name: "x509",
     corpus: () => [...vectorsIn("secureboot/keys", ".cer"), ...vectorsIn("secureboot/keys", ".crt")],

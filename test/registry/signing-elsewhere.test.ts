@@ -184,6 +184,7 @@ test("options that belong to the other half are refused", async () => {
   const refused = async (...args: string[]) => (await sealwright("builder", "seal", ...args)).stderr;
   expect(await refused("oci:x", "--prepare", at("r"), "--cert", "c", "--key", "k")).toContain("seal.prepare-key");
   expect(await refused("--attach", at("request"), "--karg", "debug")).toContain("seal.attach-options");
+  expect(await refused("--attach", at("request"), "--write-cert", "c")).toContain("seal.attach-options");
   expect(await refused("--to", "oci:x", "--ephemeral-keys")).toContain("seal.image-missing");
   expect(await refused("oci:x", "--ephemeral-keys")).toContain("seal.target-missing");
 });

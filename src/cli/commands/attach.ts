@@ -68,7 +68,7 @@ export const attachCommand = buildCommand<Flags, [string], Context>({
     fullDescription: [
       "The image stays as it is: what is said about it are manifests of their own that refer to it (OCI 1.1 referrers),",
       "and for registries that list none, a tag that does. Statements are signed in the form that cosign verifies; the",
-      "signature of the image is also kept under the tag that cosign 2, skopeo and Podman look for.",
+      "signature of the image is also kept under the tag that cosign 2 looks for.",
       "Of an index, every image for Linux gets what is asked for, and the index is signed.",
       "",
       "EXAMPLES",

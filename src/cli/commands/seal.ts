@@ -201,9 +201,9 @@ async function prepare(context: Context, flags: Flags, image: string, directory:
     import("../../actions/seal/prepare.ts"),
     import("../show/signing-request.ts"),
   ]);
-  const { attest, ephemeralKeys, key, pcrKey } = flags;
-  if (key !== undefined || pcrKey !== undefined || ephemeralKeys || attest !== undefined) {
-    const expected = "expected --cert, without --key, --pcr-key, --ephemeral-keys and --attest";
+  const { attest, ephemeralKeys, key, pcrKey, writeCert } = flags;
+  if ((key ?? pcrKey ?? attest ?? writeCert) !== undefined || ephemeralKeys) {
+    const expected = "expected --cert, without --key, --pcr-key, --ephemeral-keys, --write-cert and --attest";
     throw new UsageError("seal.prepare-key", `--prepare signs nothing: ${expected}`);
   }
   const plan = await planOptions(context, flags);
@@ -226,8 +226,21 @@ async function attach(context: Context, flags: Flags, directory: string, image: 
     import("../show/seal.ts"),
   ]);
   const { key, karg, addon, attest, digestFormats, ephemeralKeys, format, prepare: both, stub, platform } = flags;
-  const { pcrKey, pcrPublicKey } = flags;
-  const said = { key, pcrKey, pcrPublicKey, karg, addon, attest, digestFormats, format, prepare: both, stub, platform };
+  const { pcrKey, pcrPublicKey, writeCert } = flags;
+  const said = {
+    key,
+    pcrKey,
+    pcrPublicKey,
+    writeCert,
+    karg,
+    addon,
+    attest,
+    digestFormats,
+    format,
+    prepare: both,
+    stub,
+    platform,
+  };
   const stray = Object.entries(said)
     .filter(([, value]) => value !== undefined)
     .map(([name]) => name);
