@@ -58,6 +58,7 @@ export function numberFlag(placeholder: string, brief: string) {
   return { kind: "parsed", parse: parseWhole, optional: true, brief, placeholder } as const;
 }
 
+/** What it throws is told as a mistake on the command line. */
 function parseWhole(input: string): number {
   if (!/^\d{1,9}$/.test(input)) throw new SyntaxError(`"${input}" is no whole number`);
   return Number(input);

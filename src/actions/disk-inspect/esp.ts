@@ -1,7 +1,14 @@
 import { listSignatures } from "../../formats/authenticode/index.ts";
 import type { FatVolume } from "../../formats/fat/index.ts";
-import { type Pe, parsePe, sectionContent } from "../../formats/pe/index.ts";
-import { findComposefsArguments, findText, parseUki, readOsRelease, type Uki } from "../../formats/uki/index.ts";
+import { type Pe, parsePe } from "../../formats/pe/index.ts";
+import {
+  findComposefsArguments,
+  findMagic,
+  findText,
+  parseUki,
+  readOsRelease,
+  type Uki,
+} from "../../formats/uki/index.ts";
 import { type MenuEntry, readBootMenu } from "../../model/disk/boot-menu.ts";
 import { type EspFile, findEspFile, fold, isBelow, readEspFile } from "../../model/disk/esp.ts";
 import { ESP } from "../../model/disk/layout.ts";
@@ -49,9 +56,7 @@ function signersOf(pe: Pe): string[] {
 
 function describeBootLoader(file: EspFile, bytes: Uint8Array): ProgramReport {
   const pe = parsePe(bytes);
-  const magic = pe.sections.find(({ name }) => name === ".sdmagic");
-  const text = magic === undefined ? "" : Buffer.from(sectionContent(pe, magic)).toString("latin1");
-  const [, version] = /LoaderInfo: systemd-boot ([^ ]+)/.exec(text) ?? [];
+  const [, version] = /LoaderInfo: systemd-boot ([^ ]+)/.exec(findMagic(pe) ?? "") ?? [];
   return { ...describeProgram(file, pe), ...(version === undefined ? {} : { version }) };
 }
 

@@ -1,8 +1,15 @@
 /** What an image brings to the ESP, found in its merged tree and read before anything is laid out. */
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
-import { parsePe, sectionContent } from "../../formats/pe/index.ts";
-import { type ComposefsArgument, findSection, findText, parseKargsToml, parseUki } from "../../formats/uki/index.ts";
+import { parsePe } from "../../formats/pe/index.ts";
+import {
+  type ComposefsArgument,
+  findMagic,
+  findSection,
+  findText,
+  parseKargsToml,
+  parseUki,
+} from "../../formats/uki/index.ts";
 import { FormatError, NotFoundError, PolicyError, UnsupportedError } from "../../lib/errors.ts";
 import {
   ARCHITECTURES,
@@ -117,11 +124,7 @@ async function readFile(source: ImageTree, { content }: OsFile): Promise<Uint8Ar
 
 /** The version of systemd in the `.sdmagic` of its boot loader: `#### LoaderInfo: systemd-boot 257.13-1 ####`. */
 export function readLoaderVersion(bytes: Uint8Array): number | undefined {
-  const pe = parsePe(bytes);
-  const magic = pe.sections.find(({ name }) => name === ".sdmagic");
-  if (magic === undefined) return undefined;
-  const text = Buffer.from(sectionContent(pe, magic)).toString("latin1");
-  const version = /LoaderInfo: systemd-boot (\d{1,6})/.exec(text)?.[1];
+  const version = /LoaderInfo: systemd-boot (\d{1,6})/.exec(findMagic(parsePe(bytes)) ?? "")?.[1];
   return version === undefined ? undefined : Number(version);
 }
 

@@ -2,6 +2,7 @@ import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { Context } from "../context.ts";
 import { machinePlaces } from "../directories.ts";
 import { openDiskArgument } from "../disk-argument.ts";
+import { numberFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
 import { type RegistryFlags, registryFlags } from "../registries.ts";
 import {
@@ -11,7 +12,6 @@ import {
   emulateFlag,
   keysFlag,
   memoryFlag,
-  numberFlag,
   publishFlag,
   toMs,
   tpmFlag,

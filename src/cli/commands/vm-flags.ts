@@ -1,21 +1,11 @@
 /** Flags that the commands for virtual machines share. */
-import { switchFlag, textFlag } from "../flags.ts";
+import { numberFlag, switchFlag, textFlag } from "../flags.ts";
 
 export const diskOrImage = {
   brief: "Disk with a sealed system, raw or qcow2, or an image to build one from",
   parse: String,
   placeholder: "DISK|IMAGE",
 } as const;
-
-/** What it throws is told as a mistake on the command line. */
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new SyntaxError(`"${text}" is no whole number`);
-  return Number(text);
-}
-
-export function numberFlag(placeholder: string, brief: string) {
-  return { kind: "parsed", parse: wholeNumber, optional: true, brief, placeholder } as const;
-}
 
 const PORT_MAX = 65_535;
 

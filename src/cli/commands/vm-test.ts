@@ -3,10 +3,10 @@ import { buildCommand } from "@stricli/core";
 import type { Context } from "../context.ts";
 import { machinePlaces } from "../directories.ts";
 import { openDiskArgument } from "../disk-argument.ts";
-import { jsonFlag, requiredTextFlag, switchFlag, textFlag } from "../flags.ts";
+import { jsonFlag, numberFlag, requiredTextFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
 import { type RegistryFlags, registryFlags } from "../registries.ts";
-import { acceleratorOf, diskOrImage, emulateFlag, numberFlag, toMs, tpmFlag } from "./vm-flags.ts";
+import { acceleratorOf, diskOrImage, emulateFlag, toMs, tpmFlag } from "./vm-flags.ts";
 
 interface Flags extends RegistryFlags {
   readonly keys: string;

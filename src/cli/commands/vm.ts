@@ -3,7 +3,7 @@ import { UsageError } from "../../lib/errors.ts";
 import type { Context } from "../context.ts";
 import { machinePlaces, stateDirectory } from "../directories.ts";
 import { openDiskArgument } from "../disk-argument.ts";
-import { jsonFlag, switchFlag, textFlag } from "../flags.ts";
+import { jsonFlag, numberFlag, switchFlag, textFlag } from "../flags.ts";
 import { perform } from "../perform.ts";
 import { type RegistryFlags, registryFlags } from "../registries.ts";
 import { vmEphemeralRoutes } from "./vm-ephemeral.ts";
@@ -14,7 +14,6 @@ import {
   emulateFlag,
   keysFlag,
   memoryFlag,
-  numberFlag,
   publishFlag,
   toMs,
   tpmFlag,

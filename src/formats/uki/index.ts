@@ -65,5 +65,5 @@ export {
 } from "./read.ts";
 export { mergeSbat, parseSbat, type SbatEntry } from "./sbat.ts";
 export { makeSection, type UkiSection } from "./section.ts";
-export { readStubVersion } from "./stub.ts";
+export { findMagic, readStubVersion } from "./stub.ts";
 export { findKernelVersion } from "./uname.ts";

@@ -33,12 +33,15 @@ export function prepareStub(bytes: Uint8Array): Pe {
   return alignRawData(stripSymbols(stub));
 }
 
+/** What a program of systemd says of itself, in its section `.sdmagic`. */
+export function findMagic(pe: Pe): string | undefined {
+  const magic = pe.sections.find(({ name }) => name === ".sdmagic");
+  return magic === undefined ? undefined : Buffer.from(sectionContent(pe, magic)).toString("latin1");
+}
+
 /** The systemd version a stub or UKI names in `.sdmagic`: `#### LoaderInfo: systemd-stub 262-1 ####`. */
 export function readStubVersion(pe: Pe): number | undefined {
-  const magic = pe.sections.find((section) => section.name === ".sdmagic");
-  if (magic === undefined) return undefined;
-  const text = Buffer.from(sectionContent(pe, magic)).toString("latin1");
-  const version = /LoaderInfo: systemd-(?:stub|addon) (\d{1,6})/.exec(text)?.[1];
+  const version = /LoaderInfo: systemd-(?:stub|addon) (\d{1,6})/.exec(findMagic(pe) ?? "")?.[1];
   return version === undefined ? undefined : Number(version);
 }
 

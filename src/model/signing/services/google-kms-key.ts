@@ -1,7 +1,7 @@
 /** Keys in Google Cloud Key Management Service. */
 import { createPublicKey } from "node:crypto";
 import * as v from "valibot";
-import { CRC32C_START, crc32c } from "../../../lib/bytes/crc32c.ts";
+import { crc32cOf } from "../../../lib/bytes/crc32c.ts";
 import { UsageError } from "../../../lib/errors.ts";
 import type { KeyContext, SigningKey } from "../signing-key.ts";
 import { ServiceClient } from "./client.ts";
@@ -87,5 +87,5 @@ export async function openGoogleKmsKey(reference: string, context: KeyContext): 
 
 /** CRC-32C in decimal: Google's JSON has 64-bit numbers as text. */
 function crc32cText(bytes: Uint8Array): string {
-  return String((crc32c(CRC32C_START, bytes) ^ 0xffff_ffff) >>> 0);
+  return String(crc32cOf(bytes));
 }
